@@ -1,0 +1,61 @@
+# Every target sets up what it needs first; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+STAMP := $(VENV)/.installed
+CODE := train.py parse_results.py runs results trainers modeling features datasets pretraining scripts toolbox/dassl tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types check golden coverage weights audit clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: $(STAMP)  ## make the virtual environment .venv from the pinned versions
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt toolbox/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.10; run make PYTHON=/path/to/python3.10 or newer" >&2; exit 1; }
+	@echo "Setting up $(VENV): about 100 seconds and 6 GB, once"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "error: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; exit 1; }
+	$(PIP) -c constraints.txt setuptools
+	$(PIP) -c constraints.txt -r requirements.txt -r requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation -e ./toolbox
+	@touch $(STAMP)
+
+demo: setup  ## adapt a small CLIP to real digits and to drawn shapes with both methods
+	$(PY) -m scripts.demo
+
+test: setup  ## run the tests
+	$(PY) -m pytest
+
+test-slow: setup  ## run the tests that take minutes
+	$(PY) -m pytest -m slow
+
+lint: setup  ## check style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: setup  ## check types
+	$(PY) -m mypy $(CODE)
+
+check: lint types test  ## everything that .ci/run does
+
+golden: setup  ## compare with the recorded reference numbers
+	$(PY) -m tests.golden tests/data/golden
+
+coverage: setup  ## run the tests and report coverage
+	$(PY) -m pytest --cov --cov-report=term
+
+weights: setup  ## make the bundled tiny encoders again (minutes; replaces modeling/weights)
+	$(PY) -m pretraining.make
+
+audit: setup  ## look the installed versions up in the vulnerability database (needs the network)
+	$(PIP) -c constraints.txt pip-audit
+	$(PY) -m pip_audit --skip-editable
+
+clean:  ## remove the virtual environment and what tools leave behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
