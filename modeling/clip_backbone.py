@@ -1,0 +1,255 @@
+"""CLIP as a frozen backbone: official weights by name, or any file in the same layout."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from modeling.precision import Precision
+from modeling.state_files import bundled_weights, load_state_file, sha256_of
+
+_HOST = "https://openaipublic.azureedge.net/clip/models"
+# name: (sha256, file). The checksum is part of the address, as OpenAI publishes it.
+OPENAI_MODELS: dict[str, tuple[str, str]] = {
+    "RN50": ("afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", "RN50.pt"),
+    "RN101": ("8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", "RN101.pt"),
+    "RN50x4": ("7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", "RN50x4.pt"),
+    "RN50x16": ("52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa", "RN50x16.pt"),
+    "RN50x64": ("be1cfb55d75a9666199fb2206c106743da0f6468c9d327f3e0d0a543a9919d9c", "RN50x64.pt"),
+    "ViT-B/32": ("40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", "ViT-B-32.pt"),
+    "ViT-B/16": ("5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", "ViT-B-16.pt"),
+    "ViT-L/14": ("b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", "ViT-L-14.pt"),
+    "ViT-L/14@336px": ("3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", "ViT-L-14-336px.pt"),
+}
+BUNDLED_MODELS = {"tiny": "tiny_clip.pt"}
+_LAYOUT = (
+    "visual.conv1.weight",
+    "token_embedding.weight",
+    "positional_embedding",
+    "ln_final.weight",
+    "text_projection",
+)
+
+
+def available_backbones() -> list[str]:
+    """Return the names that ``load_clip`` knows besides paths."""
+    return [*BUNDLED_MODELS, *OPENAI_MODELS]
+
+
+@dataclass
+class CLIPBackbone:
+    """A frozen CLIP model with what the methods ask of it.
+
+    Attributes:
+        model: The ``clip`` package's module, in eval mode, without gradients.
+        name: Name or path that it was loaded by.
+        sha256: Checksum of its weight file.
+        precision: Precision that images and texts are encoded in.
+    """
+
+    model: Any
+    name: str
+    sha256: str
+    precision: Precision
+
+    @property
+    def input_resolution(self) -> int:
+        """Side of the square input, in pixels."""
+        return int(self.model.visual.input_resolution)
+
+    @property
+    def feature_dim(self) -> int:
+        """Width D of image and text features."""
+        return int(self.model.text_projection.shape[1])
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor on cosine similarities, 100 for every OpenAI model."""
+        return float(self.model.logit_scale.detach().float().exp())
+
+    @property
+    def attention_pool(self) -> nn.Module:
+        """CLIP's own attention pooling.
+
+        Raises:
+            ValueError: If the backbone is a vision transformer, which has none.
+        """
+        pool = getattr(self.model.visual, "attnpool", None)
+        if not isinstance(pool, nn.Module):
+            resnets = ", ".join([*BUNDLED_MODELS, *(name for name in OPENAI_MODELS if name.startswith("RN"))])
+            raise ValueError(f"backbone {self.name!r} has no attention pooling; RAFT needs one of {resnets}")
+        return pool
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the feature grid that the attention pooling was made for."""
+        rows: Tensor = self.attention_pool.positional_embedding  # type: ignore[assignment]
+        side = round((rows.shape[0] - 1) ** 0.5)
+        return side, side
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Encode images (N, 3, H, W), normalised for CLIP, to features (N, D) in float32, not normalised.
+
+        Raises:
+            ValueError: If the images do not have the backbone's resolution.
+        """
+        self._check_size(images)
+        with self.precision.autocast(images.device):
+            features: Tensor = self.model.visual(images.to(self._dtype))
+        return features.float()
+
+    @torch.no_grad()
+    def encode_maps(self, images: Tensor) -> Tensor:
+        """Encode images (N, 3, H, W) to the last feature maps before the pooling, (N, E, h, w), in float32.
+
+        Raises:
+            ValueError: If the backbone has no attention pooling.
+        """
+        trunk = self._trunk()
+        with self.precision.autocast(images.device):
+            maps: Tensor = trunk(images.to(self._dtype))
+        return maps.float()
+
+    @torch.no_grad()
+    def pool_maps(self, maps: Tensor) -> Tensor:
+        """Pool feature maps (N, E, h, w) by CLIP's own attention pooling to features (N, D) in float32.
+
+        Raises:
+            ValueError: If the grid does not match the positional embedding.
+        """
+        check_grid(maps, self.grid)
+        with self.precision.autocast(maps.device):
+            features: Tensor = self.attention_pool(maps.to(self._dtype))
+        return features.float()
+
+    @torch.no_grad()
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Encode tokens (P, 77) to text features (P, D) in float32, not normalised."""
+        with self.precision.autocast(tokens.device):
+            features: Tensor = self.model.encode_text(tokens)
+        return features.float()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.model.dtype  # type: ignore[no-any-return]
+
+    def _trunk(self) -> nn.Module:
+        """Return the visual tower without its pooling; weights are shared, the model itself stays as it is."""
+        _ = self.attention_pool
+        trunk = copy.copy(self.model.visual)
+        trunk._modules = {**self.model.visual._modules, "attnpool": nn.Identity()}
+        return trunk  # type: ignore[no-any-return]
+
+    def _check_size(self, images: Tensor) -> None:
+        side = self.input_resolution
+        if tuple(images.shape[-2:]) != (side, side):
+            height, width = images.shape[-2:]
+            raise ValueError(
+                f"images of {height} x {width} pixels do not fit backbone {self.name!r}, "
+                f"whose input is {side} x {side}; set INPUT.SIZE to ({side}, {side})"
+            )
+
+
+def check_grid(maps: Tensor, grid: tuple[int, int]) -> None:
+    """Refuse feature maps whose grid differs from the one the positional embedding was made for.
+
+    Raises:
+        ValueError: Naming both grids.
+    """
+    found = (int(maps.shape[-2]), int(maps.shape[-1]))
+    if found != grid:
+        raise ValueError(
+            f"feature grid {found[0]} x {found[1]} does not match the positional embedding, "
+            f"which is for {grid[0]} x {grid[1]}; check INPUT.SIZE against the backbone's resolution"
+        )
+
+
+def load_clip(
+    name: str, *, precision: str = "fp32", device: torch.device | str = "cpu", download_root: Path | str | None = None
+) -> CLIPBackbone:
+    """Load a frozen CLIP.
+
+    Args:
+        name: One of ``available_backbones()``, or a path to an OpenAI TorchScript archive or to a state dict like it.
+        precision: "fp32", "amp" or "fp16".
+        device: Where the model goes.
+        download_root: Where official weights are kept; ``~/.cache/clip`` as the ``clip`` package has it.
+
+    Raises:
+        ValueError: If the name is unknown, a checksum differs, or the file is not in CLIP's layout.
+        FileNotFoundError: If official weights are absent and cannot be downloaded.
+    """
+    path = _weights_path(name, Path(download_root or os.environ.get("CLIP_ROOT", "~/.cache/clip")).expanduser())
+    chosen = Precision(precision)
+    model = _build(load_state_file(path, what="CLIP weights"), path)
+    model = model.float() if chosen.name != "fp16" else model
+    model = model.to(device).eval().requires_grad_(False)
+    return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen)
+
+
+def _weights_path(name: str, root: Path) -> Path:
+    if name in BUNDLED_MODELS:
+        return bundled_weights(BUNDLED_MODELS[name])
+    if name in OPENAI_MODELS:
+        return _official_weights(name, root)
+    if Path(name).is_file():
+        return Path(name)
+    near = get_close_matches(name, available_backbones(), n=1, cutoff=0.6)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"unknown backbone {name!r}{hint}: neither a file nor one of {', '.join(available_backbones())}")
+
+
+def _official_weights(name: str, root: Path) -> Path:
+    sha256, file = OPENAI_MODELS[name]
+    path = root / file
+    url = f"{_HOST}/{sha256}/{file}"
+    if not path.is_file():
+        _download(url, path, sha256)
+    found = sha256_of(path)
+    if found != sha256:
+        raise ValueError(f"{path} has sha256 {found}, expected {sha256}; delete it to download it again from {url}")
+    return path
+
+
+def _download(url: str, path: Path, sha256: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Writes to a temporary file, compares the checksum, then renames: never a half file under the final name.
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+    except (URLError, OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"CLIP weights {path} are absent and {url} cannot be downloaded ({error}); "
+            "put the file there by hand, or give MODEL.BACKBONE.NAME the path of a copy"
+        ) from error
+
+
+def _build(state: Any, path: Path) -> Any:
+    from modeling.clip_package import clip_model  # imports torchvision: a second that --help need not wait for
+
+    state = _state_dict(state)
+    missing = [key for key in _LAYOUT if key not in state]
+    if missing or not ({"visual.proj", "visual.attnpool.positional_embedding"} & set(state)):
+        absent = missing[0] if missing else "visual.proj or visual.attnpool"
+        raise ValueError(f"{path} is not in OpenAI's CLIP layout: no {absent}")
+    try:
+        return clip_model.build_model(dict(state))
+    except (RuntimeError, KeyError, AssertionError) as error:
+        raise ValueError(f"{path} is not in OpenAI's CLIP layout: {' '.join(str(error).split())}") from error
+
+
+def _state_dict(state: Any) -> dict[str, Tensor]:
+    """Find the tensors: a bare state dict, or one under a usual key, with or without a "module." prefix."""
+    if isinstance(state, Mapping):
+        for key in ("state_dict", "model"):
+            if isinstance(state.get(key), Mapping):
+                state = state[key]
+        return {str(key).removeprefix("module."): value for key, value in state.items()}
+    return {}
