@@ -1,0 +1,1 @@
+"""Frozen features: extraction, augmented views, batches of them for training."""
