@@ -1,0 +1,120 @@
+"""AMU-Tuning: frozen CLIP plus a linear classifier on auxiliary features, fused by CLIP's uncertainty.
+
+Source: AMU-Tuning: Effective Logit Bias for CLIP-based Few-shot Learning (CVPR 2024). Where paper and released code
+differ see docs/fidelity.md.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from features.extraction import Features
+from features.views import FeatureBatches, derive_seed
+from modeling.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight
+from modeling.aux_encoder import load_aux_encoder
+from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
+from modeling.losses import amu_loss
+from modeling.preprocess import CLIP_STATISTICS, IMAGENET_STATISTICS
+from modeling.schedules import cosine_table
+from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Attach AMU's keys with the values of its paper and released code."""
+    add_shared_keys(cfg)
+    node = cfg.TRAINER.AMU = common_settings()
+    node.AUX_ENCODER = "mocov3_rn50"  # a name of modeling.aux_encoder, or the path of a ResNet checkpoint
+    node.FUSION_ALPHA = 0.5  # alpha
+    node.LOSS_LAMBDA = 0.35  # lambda, the share of the fused loss
+    node.UNCERTAINTY = "kurtosis"  # a kind of modeling.fusion; the released command lines run with "none"
+    node.UNCERTAINTY_POWER = 0.4
+    node.STANDARDIZE_AUX = True  # released form; False takes the adapter's logits as they are, the paper's form
+    node.INIT = "class_mean"  # class_mean, released, random
+    node.AUGMENT_EPOCH = 1  # augmented passes that the initial class means are averaged over
+
+
+@TRAINER_REGISTRY.register()
+class AMU(FewShotTrainer):
+    """AMU-Tuning: logits s = s0 + alpha * u(s0) * s_aux; only the linear map to s_aux is trained."""
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        """Refuse unknown names before anything is loaded."""
+        super().check_cfg(cfg)
+        for key, accepted in (("UNCERTAINTY", UNCERTAINTY_KINDS), ("INIT", INITIALIZATIONS)):
+            if self.settings[key] not in accepted:
+                raise ValueError(f"unknown TRAINER.AMU.{key} {self.settings[key]!r}; choose from {', '.join(accepted)}")
+        if self.settings.AUGMENT_EPOCH < 1:
+            raise ValueError(f"TRAINER.AMU.AUGMENT_EPOCH must be at least 1, got {self.settings.AUGMENT_EPOCH}")
+
+    def build_method(self) -> None:
+        """Load the auxiliary encoder and register the adapter; its weight comes with the first training images."""
+        self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER).to(self.device)
+        self.adapter = Adapter(torch.zeros(self.num_classes, self.aux_encoder.feature_dim))
+        rates = cosine_table(self.cfg.OPTIM.LR, total_steps=self.max_epoch * self.steps_per_epoch)
+        self.register_trained("adapter", self.adapter, rates)
+
+    def start_method(self) -> None:
+        """Set the adapter to the class means of the training images' auxiliary features."""
+        passes = self.settings.AUGMENT_EPOCH
+        if isinstance(self.train_loader_x, FeatureBatches) and passes <= (self.num_views or 0):
+            raw, labels = self.train_loader_x.features["aux"][:passes], self.train_loader_x.labels
+        else:
+            features, labels = self.encode_views(passes)
+            raw = features["aux"]
+        generator = torch.Generator().manual_seed(derive_seed(self.cfg.SEED))
+        weight = initial_weight(
+            average_views(raw), labels, self.num_classes, how=self.settings.INIT, generator=generator
+        )
+        with torch.no_grad():
+            self.adapter.fc.weight.copy_(weight)
+
+    def encode(self, images: Tensor) -> Features:
+        """One image, two encoders, each with its own normalisation."""
+        with torch.no_grad():
+            return {
+                "clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)),
+                "aux": self.aux_encoder(self.pixels_for(images, IMAGENET_STATISTICS)).float(),
+            }
+
+    def branch_logits(self, features: Features) -> Branches:
+        """Zero-shot, auxiliary and fused logits."""
+        return amu_logits(
+            features["clip"],
+            features["aux"],
+            self.text_weights,
+            self.adapter,
+            logit_scale=self.backbone.logit_scale,
+            fusion_alpha=self.settings.FUSION_ALPHA,
+            kind=self.settings.UNCERTAINTY,
+            power=self.settings.UNCERTAINTY_POWER,
+            standardize=self.settings.STANDARDIZE_AUX,
+        )._asdict()
+
+    def decide(self, branches: Branches) -> Tensor:
+        """The fused logits decide."""
+        return branches["fused"]
+
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Train on one batch: loss = lambda * CE(s, y) + (1 - lambda) * CE(s_aux, y)."""
+        features, labels = self.parse_batch_train(batch)
+        with self.precision.autocast(self.device):
+            logits = self.branch_logits(features)
+            loss = amu_loss(logits["fused"], logits["aux"], labels, fused_weight=self.settings.LOSS_LAMBDA)
+        self.descend(loss.total)
+        return {
+            "loss": loss.total.item(),
+            "loss_fused": loss.fused.item(),
+            "loss_aux": loss.aux.item(),
+            "acc": batch_accuracy(logits["fused"], labels),
+        }
+
+    def method_outcome(self) -> dict[str, Any]:
+        """Record how the branches were fused."""
+        return {
+            "fusion_alpha": self.settings.FUSION_ALPHA,
+            "uncertainty": self.settings.UNCERTAINTY,
+            "uncertainty_power": self.settings.UNCERTAINTY_POWER,
+        }

@@ -1,0 +1,332 @@
+"""What the few-shot trainers share: a frozen CLIP, its texts, encoded images, evaluation by branches."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+from yacs.config import CfgNode
+
+from dassl.engine import TrainerX
+from dassl.metrics import compute_accuracy
+from dassl.optim import build_optimizer
+from dassl.utils import MetricMeter
+from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches
+from features.views import FeatureBatches, ViewDataset, parse_views
+from modeling.alpha_search import accuracy_percent
+from modeling.clip_backbone import load_clip
+from modeling.precision import Precision
+from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
+from modeling.schedules import TableScheduler
+from modeling.text_classifier import IMAGENET_TEMPLATES, build_text_classifier, fill_templates, read_prompt_file
+
+FINAL_MODELS = ("last_step", "best_val")
+Branches = dict[str, Tensor]
+
+
+def common_settings() -> CfgNode:
+    """Return the configuration keys that every method has."""
+    node = CfgNode()
+    node.PREC = "fp32"  # fp32, amp, fp16
+    node.PROMPTS = "templates"  # templates: the data set's own; imagenet7: the seven for ImageNet; or a JSON file
+    return node
+
+
+def add_shared_keys(cfg: CfgNode) -> None:
+    """Attach the keys that the trainers read beside their own node."""
+    cfg.TRAIN.VIEWS = "online"  # "online": fresh augmentation every epoch; K: that many views per image, encoded once
+    cfg.OPTIM.ADAM_EPS = 1e-4  # both released code bases; the toolbox has no key for it
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+
+
+class FewShotTrainer(TrainerX):  # type: ignore[misc]
+    """Base of trainers that adapt a frozen CLIP from a few images per class.
+
+    A subclass says how images are encoded (``encode``), which logits follow from the features
+    (``branch_logits``), which of them decide (``decide``), and what is trained (``build_method``,
+    ``forward_backward``).
+
+    Attributes:
+        outcome: What the last evaluation found beyond the evaluator's figures: accuracy of every branch in percent,
+            the protocol, and the method's own numbers.
+    """
+
+    settings: CfgNode
+    train_loader_x: Any
+    dm: Any
+    outcome: dict[str, Any]
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        """Refuse settings that the method cannot honour, before anything is loaded."""
+        self.settings = cfg.TRAINER[type(self).__name__.upper()]
+        self.precision = Precision(self.settings.PREC)
+        self.num_views = parse_views(cfg.TRAIN.VIEWS)
+        self.outcome = {}
+        self._memory: dict[str, tuple[Features, Tensor]] = {}
+        if cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
+            raise ValueError(
+                f"unknown TEST.FINAL_MODEL {cfg.TEST.FINAL_MODEL!r}; choose from {', '.join(FINAL_MODELS)}"
+            )
+
+    # ------------------------------------------------------------------------------------------------ construction
+
+    def build_model(self) -> None:
+        """Load CLIP, build its text classifier, then what the method trains."""
+        self.backbone = load_clip(self.cfg.MODEL.BACKBONE.NAME, precision=self.settings.PREC, device=self.device)
+        self._check_input_size()
+        self.classnames = list(self.dm.dataset.classnames)
+        if len(self.classnames) != self.num_classes:
+            raise ValueError(
+                f"labels go up to {self.num_classes - 1} but only {len(self.classnames)} classes have images"
+            )
+        self.pixel_statistics = _pixel_statistics(self.cfg)
+        self.text_weights = build_text_classifier(self.backbone, self.class_prompts())
+        self.build_method()
+
+    @abstractmethod
+    def build_method(self) -> None:
+        """Build and register what is trained."""
+
+    def class_prompts(self) -> list[list[str]]:
+        """Return the prompts of each class, as TRAINER.*.PROMPTS asks."""
+        source = self.settings.PROMPTS
+        if source == "imagenet7":
+            return fill_templates(self.classnames, IMAGENET_TEMPLATES)
+        if source == "templates":
+            templates: Sequence[str] = getattr(self.dm.dataset, "templates", ("a photo of a {}.",))
+            return fill_templates(self.classnames, templates)
+        if not source.endswith(".json"):
+            raise ValueError(f"unknown PROMPTS {source!r}; choose templates, imagenet7 or the path of a .json file")
+        return read_prompt_file(source, self.classnames)
+
+    def register_trained(self, name: str, module: nn.Module, rates: list[float]) -> None:
+        """Register a module with its optimiser and the learning rate of every iteration."""
+        module.to(self.device, self.precision.weight_dtype)
+        groups = [{"params": list(module.parameters()), "eps": self.cfg.OPTIM.ADAM_EPS}]
+        self.optim = build_optimizer(module, self.cfg.OPTIM, param_groups=groups)
+        self.sched = TableScheduler(self.optim, rates)
+        self.scaler = self.precision.gradient_scaler(self.device)
+        self.register_model(name, module, self.optim, self.sched)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of training batches; a short last one counts, as in the released code."""
+        images, batch_size = len(self.dm.dataset.train_x), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
+        return -(-images // int(batch_size))
+
+    def _check_input_size(self) -> None:
+        side, size = self.backbone.input_resolution, tuple(self.cfg.INPUT.SIZE)
+        if size != (side, side):
+            raise ValueError(
+                f"INPUT.SIZE {size} does not fit backbone {self.backbone.name!r}, whose input is ({side}, {side})"
+            )
+
+    # ---------------------------------------------------------------------------------------------------- features
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Features:
+        """Encode a batch of images, as the loaders give them, to named frozen features."""
+
+    @abstractmethod
+    def branch_logits(self, features: Features) -> Branches:
+        """Return the logits (N, C) of every branch by name; "zero_shot" is always among them."""
+
+    @abstractmethod
+    def decide(self, branches: Branches) -> Tensor:
+        """Return the logits (N, C) that decide."""
+
+    def pixels_for(self, images: Tensor, target: ChannelStatistics) -> Tensor:
+        """Carry a batch from the loaders' normalisation to an encoder's."""
+        return renormalize(images, self.pixel_statistics, target)
+
+    def encode_views(self, num_views: int) -> tuple[Features, Tensor]:
+        """Encode augmented views of the training images: features (V, N, ...) by name, labels (N,)."""
+        views = ViewDataset(self.train_loader_x.dataset, num_views=num_views, seed=self.cfg.SEED)
+        loader = DataLoader(
+            views, batch_size=self.cfg.DATALOADER.TEST.BATCH_SIZE, num_workers=self.cfg.DATALOADER.NUM_WORKERS
+        )
+        features, labels = encode_all(
+            loader, self.encode, self.device, title=f"encode {num_views} views", num_images=len(views)
+        )
+        images = len(views) // num_views
+        return {name: values.unflatten(0, (num_views, images)) for name, values in features.items()}, labels[:images]
+
+    def split_features(self, split: str, loader: Any) -> Any:
+        """Iterate over (features, labels) of a split; a split that fits is encoded once, a large one every time."""
+        if split in self._memory:
+            return [self._memory[split]]
+        num_images = len(loader.dataset)
+        batches = encode_batches(loader, self.encode, self.device, title=f"encode {split}")
+        if split == "test":  # read once or twice in a run: streamed, so that memory does not grow with it
+            return batches
+        first_features, first_labels = next(batches)
+        if bytes_per_image(first_features, len(first_labels)) * num_images > MEMORY_LIMIT:
+            return encode_batches(loader, self.encode, self.device, title=f"encode {split}")
+        parts = [(first_features, first_labels), *batches]
+        features = {name: torch.cat([part[name] for part, _ in parts]) for name in first_features}
+        self._memory[split] = features, torch.cat([labels for _, labels in parts])
+        return [self._memory[split]]
+
+    # ---------------------------------------------------------------------------------------------------- training
+
+    def before_train(self) -> None:
+        """Choose the training batches, start the method from them, then resume if there is something to resume."""
+        if self.get_model_names():
+            self._choose_batches()
+            self.start_method()
+        super().before_train()
+
+    def _choose_batches(self) -> None:
+        if self.num_views is not None:
+            features, labels = self.encode_views(self.num_views)
+            self.train_loader_x = FeatureBatches(
+                features, labels, batch_size=self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE, seed=self.cfg.SEED
+            )
+        else:
+            self.train_loader_x = _keep_short_batch(self.train_loader_x)
+
+    def start_method(self) -> None:
+        """Initialise what is trained from the training features; nothing by default."""
+
+    def before_epoch(self) -> None:
+        """Tell cached batches which epoch it is."""
+        if isinstance(self.train_loader_x, FeatureBatches):
+            self.train_loader_x.set_epoch(self.epoch)
+
+    def run_epoch(self) -> None:
+        """Train one epoch and print one line about it."""
+        self.set_model_mode("train")
+        self.num_batches = len(self.train_loader_x)
+        metrics, started = MetricMeter(), time.perf_counter()
+        title = f"epoch {self.epoch + 1}/{self.max_epoch}"
+        rate = self.get_current_lr()
+        for self.batch_idx, batch in enumerate(  # noqa: B020  the toolbox keeps the batch number there
+            tqdm(self.train_loader_x, desc=title, leave=False, delay=2)
+        ):
+            metrics.update(self.forward_backward(batch))
+        for name, meter in metrics.meters.items():
+            self.write_scalar(f"train/{name}", meter.avg, self.epoch)
+        self.write_scalar("train/lr", rate, self.epoch)
+        averages = " ".join(f"{name} {meter.avg:.4f}" for name, meter in metrics.meters.items())
+        print(
+            f"epoch [{self.epoch + 1}/{self.max_epoch}] {averages} lr {rate:.4e} "
+            f"time {time.perf_counter() - started:.2f}s"
+        )
+
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Features, Tensor]:  # type: ignore[override]
+        """Return a training batch's features and labels, encoding images unless they are encoded already."""
+        labels = batch["label"].to(self.device)
+        if "img" in batch:
+            return self.encode(batch["img"].to(self.device)), labels
+        return {name: values for name, values in batch.items() if name != "label"}, labels
+
+    def descend(self, loss: Tensor) -> None:
+        """Do one optimiser step, then one step of the schedule."""
+        self.detect_anomaly(loss)
+        self.model_zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optim)
+        self.scaler.update()
+        self.update_lr()
+
+    def detect_anomaly(self, loss: Tensor) -> None:
+        """Stop the run at a loss that is not finite, naming the step.
+
+        Raises:
+            FloatingPointError: With epoch and batch, counted from 1.
+        """
+        if not torch.isfinite(loss).all():
+            raise FloatingPointError(
+                f"loss is {float(loss)} at epoch {self.epoch + 1}, batch {self.batch_idx + 1}; "
+                "try a smaller OPTIM.LR or TRAINER precision fp32"
+            )
+
+    # -------------------------------------------------------------------------------------------------- evaluation
+
+    @torch.no_grad()
+    def test(self, split: str | None = None) -> float:
+        """Evaluate on a split and keep the accuracy of every branch in ``outcome``.
+
+        Args:
+            split: "val" or "test"; TEST.SPLIT if not given. Without validation images "val" is "test", as upstream.
+
+        Returns:
+            Accuracy in percent.
+        """
+        self.set_model_mode("eval")
+        self.evaluator.reset()
+        split = split or self.cfg.TEST.SPLIT
+        split, loader = ("val", self.val_loader) if split == "val" and self.val_loader else ("test", self.test_loader)
+        self.before_test(split)
+        print(f"Evaluate on the *{split}* set")
+        branches, labels = self.collect_branches(split, loader)
+        self.evaluator.process(self.decide(branches), labels)
+        results = self.evaluator.evaluate()
+        accuracies = {name: accuracy_percent(logits, labels) for name, logits in branches.items()}
+        for name, value in [*results.items(), *((f"accuracy_{name}", value) for name, value in accuracies.items())]:
+            self.write_scalar(f"{split}/{name}", value, self.epoch)
+        print(" ".join(f"{name} {value:.2f}%" for name, value in accuracies.items()))
+        self.outcome = {
+            "split": split,
+            "branches": accuracies,
+            "zero_shot_accuracy": accuracies["zero_shot"],
+            "protocol": self.protocol(),
+            **self.method_outcome(),
+        }
+        return float(next(iter(results.values())))
+
+    def before_test(self, split: str) -> None:
+        """Choose what is chosen on validation images; nothing by default."""
+
+    def collect_branches(self, split: str, loader: Any) -> tuple[Branches, Tensor]:
+        """Return the logits of every branch over a split, (N, C) each, and the labels (N,)."""
+        parts = [(self.branch_logits(features), labels) for features, labels in self.split_features(split, loader)]
+        merged = {name: torch.cat([branches[name] for branches, _ in parts]) for name in parts[0][0]}
+        return merged, torch.cat([labels for _, labels in parts])
+
+    def model_inference(self, images: Tensor) -> Tensor:
+        """Return the deciding logits (N, C) of images as the loaders give them."""
+        return self.decide(self.branch_logits(self.encode(images)))
+
+    def protocol(self) -> dict[str, Any]:
+        """Say how the model and its numbers were chosen."""
+        best = self.cfg.TEST.FINAL_MODEL == "best_val"
+        return {
+            "final_model": self.cfg.TEST.FINAL_MODEL,
+            "selected_on": "validation" if best else "none",
+            "views": self.cfg.TRAIN.VIEWS,
+            "oracle": False,
+        }
+
+    def method_outcome(self) -> dict[str, Any]:
+        """Return the method's own numbers for the record."""
+        return {}
+
+
+def batch_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Return top-1 accuracy of a batch in percent."""
+    return float(compute_accuracy(logits.detach(), labels)[0].item())
+
+
+def _pixel_statistics(cfg: CfgNode) -> ChannelStatistics:
+    if "normalize" not in cfg.INPUT.TRANSFORMS:
+        return IDENTITY
+    given = ChannelStatistics(tuple(cfg.INPUT.PIXEL_MEAN), tuple(cfg.INPUT.PIXEL_STD))
+    return CLIP_STATISTICS if given.same_as(CLIP_STATISTICS) else given
+
+
+def _keep_short_batch(loader: Any) -> Any:
+    """Keep the last batch of an epoch when it is short: at one shot the toolbox would drop a fifth of ten images."""
+    if not loader.drop_last:
+        return loader
+    return DataLoader(
+        loader.dataset,
+        batch_size=loader.batch_size,
+        sampler=loader.sampler,
+        num_workers=loader.num_workers,
+        pin_memory=loader.pin_memory,
+    )

@@ -1,0 +1,148 @@
+"""RAFT: frozen CLIP whose copied attention pooling learns which image regions matter.
+
+Source: Region Attention Fine-tuning with CLIP for Few-shot Classification (ICME 2024). Where paper and released code
+differ see docs/fidelity.md.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from features.extraction import Features
+from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
+from modeling.losses import RegionLogits, raft_loss, region_logits
+from modeling.preprocess import CLIP_STATISTICS
+from modeling.region_attention import RegionAttention
+from modeling.schedules import released_order, warmup_cosine_table
+from modeling.text_classifier import build_background_column
+from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
+
+SCHEDULES = ("warmup_cosine", "released")
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Attach RAFT's keys with the values of its released scripts."""
+    add_shared_keys(cfg)
+    node = cfg.TRAINER.RAFT = common_settings()
+    node.LAMBDA1 = 0.1  # weight of the difference between class and background vectors
+    node.LAMBDA2 = 0.5  # weight of the consistency with CLIP's logits; 1.0 on ImageNet
+    node.TAU1 = 2.0  # temperature of the class loss
+    node.TAU2 = 3.0  # temperature of the background loss
+    node.SCHEDULE = "warmup_cosine"  # "released" comes one step late, see docs/fidelity.md
+    node.FINAL_LR = 1e-6
+    node.ALPHA_RULE = "one_standard_error"  # one_standard_error, first_best (released), fixed
+    node.FUSION_ALPHA = 1.0  # alpha for the rule "fixed" and where there are no validation images
+    node.ALPHA_STEPS = 50  # intervals of the grid between 0 and 1
+
+
+@TRAINER_REGISTRY.register()
+class RAFT(FewShotTrainer):
+    """RAFT: logits s = alpha * region + (1 - alpha) * zero-shot; only the copied pooling is trained."""
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        """Refuse unknown names before anything is loaded."""
+        super().check_cfg(cfg)
+        for key, accepted in (("SCHEDULE", SCHEDULES), ("ALPHA_RULE", (*ALPHA_RULES, "fixed"))):
+            if self.settings[key] not in accepted:
+                raise ValueError(
+                    f"unknown TRAINER.RAFT.{key} {self.settings[key]!r}; choose from {', '.join(accepted)}"
+                )
+        self.fusion_alpha = float(self.settings.FUSION_ALPHA)
+        self.alpha_chosen = False
+
+    def build_method(self) -> None:
+        """Copy CLIP's attention pooling and register the copy."""
+        self.region_attention = RegionAttention(self.backbone.attention_pool)
+        background = build_background_column(self.backbone, self.classnames)
+        self.text_features = torch.cat([self.text_weights, background.unsqueeze(1)], dim=1)  # (D, C + 1)
+        self.register_trained("attnpool", self.region_attention, self._rates())
+
+    def _rates(self) -> list[float]:
+        released = self.settings.SCHEDULE == "released"
+        table = warmup_cosine_table(
+            self.cfg.OPTIM.LR,
+            total_steps=self.max_epoch * self.steps_per_epoch,
+            warmup_steps=max(self.cfg.OPTIM.WARMUP_EPOCH, 0) * self.steps_per_epoch,
+            final_lr=self.settings.FINAL_LR,
+            released=released,
+        )
+        return released_order(table) if released else table
+
+    def encode(self, images: Tensor) -> Features:
+        """Frozen feature maps and CLIP's own pooled vector."""
+        maps = self.backbone.encode_maps(self.pixels_for(images, CLIP_STATISTICS))
+        return {"maps": maps, "clip": self.backbone.pool_maps(maps)}
+
+    def compare_regions(self, features: Features) -> RegionLogits:
+        """Pool the maps by class and background token and compare with the texts."""
+        class_vectors, background_vectors = self.region_attention(features["maps"])
+        return region_logits(
+            features["clip"],
+            class_vectors,
+            background_vectors,
+            self.text_features,
+            logit_scale=self.backbone.logit_scale,
+        )
+
+    def branch_logits(self, features: Features) -> Branches:
+        """Zero-shot logits (alpha 0) and region logits (alpha 1)."""
+        logits = self.compare_regions(features)
+        return {"zero_shot": logits.zero_shot, "region": logits.region}
+
+    def decide(self, branches: Branches) -> Tensor:
+        """Both branches decide, mixed by alpha."""
+        return mix_logits(branches["zero_shot"], branches["region"], fusion_alpha=self.fusion_alpha)
+
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Train on one batch: loss = lambda1 * Diff + lambda2 * Con + Cls + Bg."""
+        features, labels = self.parse_batch_train(batch)
+        with self.precision.autocast(self.device):
+            logits = self.compare_regions(features)
+            loss = raft_loss(
+                logits,
+                labels,
+                difference_weight=self.settings.LAMBDA1,
+                consistency_weight=self.settings.LAMBDA2,
+                region_temperature=self.settings.TAU1,
+                background_temperature=self.settings.TAU2,
+            )
+        self.descend(loss.total)
+        parts = {f"loss_{name}": value.item() for name, value in zip(loss._fields[1:], loss[1:], strict=True)}
+        return {"loss": loss.total.item(), **parts, "acc": batch_accuracy(logits.region, labels)}
+
+    def before_test(self, split: str) -> None:
+        """Choose alpha on validation images, never on the test set."""
+        if self.settings.ALPHA_RULE == "fixed":
+            return
+        if not self.val_loader or self._validation_is_test():
+            print(f"alpha stays at {self.fusion_alpha:.2f}: there are no validation images to choose it on")
+            return
+        branches, labels = self.collect_branches("val", self.val_loader)
+        found = search_alpha(
+            branches["zero_shot"],
+            branches["region"],
+            labels,
+            steps=self.settings.ALPHA_STEPS,
+            rule=self.settings.ALPHA_RULE,
+        )
+        self.fusion_alpha, self.alpha_chosen = found.best_alpha, True
+        print(f"alpha {found.best_alpha:.2f} chosen on {len(labels)} validation images ({found.best_accuracy:.2f}%)")
+
+    def _validation_is_test(self) -> bool:
+        """ImageNet in CoOp's protocol uses one set as both; choosing on it would be choosing on the test set."""
+        dataset = self.dm.dataset
+        return {item.impath for item in dataset.val} == {item.impath for item in dataset.test}
+
+    def protocol(self) -> dict[str, Any]:
+        """Add how alpha was chosen."""
+        protocol = super().protocol()
+        if self.alpha_chosen:
+            protocol["selected_on"] = "validation"
+        return {**protocol, "alpha_rule": self.settings.ALPHA_RULE}
+
+    def method_outcome(self) -> dict[str, Any]:
+        """Record alpha."""
+        return {"fusion_alpha": self.fusion_alpha}

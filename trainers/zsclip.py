@@ -1,0 +1,38 @@
+"""Zero-shot CLIP: nothing is trained; the text classifier decides."""
+
+from torch import Tensor
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from features.extraction import Features
+from modeling.preprocess import CLIP_STATISTICS
+from modeling.text_classifier import zero_shot_logits
+from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, common_settings
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Attach the keys of zero-shot CLIP."""
+    add_shared_keys(cfg)
+    cfg.TRAINER.ZEROSHOTCLIP = common_settings()
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP(FewShotTrainer):
+    """CLIP as it is: logits are scaled similarities of image and class texts."""
+
+    def build_method(self) -> None:
+        """Register no model and train no epoch: a run goes straight to the evaluation."""
+        self.max_epoch = 0
+
+    def encode(self, images: Tensor) -> Features:
+        """CLIP's image features."""
+        return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS))}
+
+    def branch_logits(self, features: Features) -> Branches:
+        """Zero-shot logits alone."""
+        scale = self.backbone.logit_scale
+        return {"zero_shot": zero_shot_logits(features["clip"], self.text_weights, logit_scale=scale)}
+
+    def decide(self, branches: Branches) -> Tensor:
+        """The zero-shot logits decide."""
+        return branches["zero_shot"]
