@@ -1,0 +1,219 @@
+"""From command-line arguments to one frozen configuration.
+
+One direction: defaults, data set YAML, trainer YAML, flags, trailing KEY VALUE pairs, freeze.
+"""
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIGS = REPOSITORY / "configs"
+DEFAULT_DATASET = "digits"
+DEFAULT_CONFIG = "tiny"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A frozen configuration and the names that tables show.
+
+    Attributes:
+        cfg: The frozen tree.
+        dataset: Stem of the data set YAML.
+        config: Stem of the trainer YAML.
+        eval_only: Whether a saved model is evaluated.
+        model_dir: Run folder that it is loaded from, or "".
+        load_epoch: Its epoch, or None.
+        no_train: Whether training is left out.
+    """
+
+    cfg: CfgNode
+    dataset: str
+    config: str
+    eval_only: bool
+    model_dir: str
+    load_epoch: int | None
+    no_train: bool
+
+
+def build_plan(arguments: argparse.Namespace) -> RunPlan:
+    """Merge defaults, files, flags and overrides in that order, and freeze.
+
+    Raises:
+        ValueError: At an unknown key (naming the nearest), a value of the wrong type or an unknown trainer.
+        FileNotFoundError: If a configuration file does not exist.
+    """
+    from dassl.config import clean_cfg
+
+    cfg = extended_defaults()
+    overrides = _pairs(arguments.opts)
+    trainer = arguments.trainer or dict(overrides).get("TRAINER.NAME", "")
+    _check_trainer(trainer)
+    dataset_file = _config_file(arguments.dataset_config_file, CONFIGS / "datasets", DEFAULT_DATASET, "data set")
+    wanted = _stem(arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", DEFAULT_CONFIG))
+    config_file = _trainer_file(arguments.config_file, trainer, wanted)
+    for path in (dataset_file, config_file):
+        if path is not None:
+            merge_file(cfg, path)
+    for key, value in [*_flags(arguments, trainer), *overrides]:
+        set_key(cfg, key, value, source="command line")
+    dataset, config = dataset_file.stem, config_file.stem if config_file else "default"
+    if "OUTPUT_DIR" not in {key for key, _ in [*_flags(arguments, trainer), *overrides]}:
+        cfg.OUTPUT_DIR = str(_default_output(cfg, dataset, config, arguments.eval_only))
+    clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
+    cfg.freeze()
+    return RunPlan(
+        cfg, dataset, config, arguments.eval_only, arguments.model_dir, arguments.load_epoch, arguments.no_train
+    )
+
+
+def extended_defaults() -> CfgNode:
+    """Return the toolbox's defaults with the keys that the project's trainers attach by their ``extend_cfg``."""
+    import datasets  # noqa: F401  registers the data sets
+    import trainers
+    from dassl.config import get_cfg_default
+
+    cfg = get_cfg_default()
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(f"{trainers.__name__}.") and hasattr(module, "extend_cfg"):
+            module.extend_cfg(cfg)
+    return cfg
+
+
+def merge_file(cfg: CfgNode, path: Path) -> None:
+    """Merge a YAML file into a tree.
+
+    Raises:
+        ValueError: If the file is not YAML, has an unknown key or a value of the wrong type.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path} must hold a tree of configuration keys")
+    for key, value in _leaves(tree):
+        if value is not None:
+            set_key(cfg, key, value, source=str(path))
+
+
+def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
+    """Set one dotted key, with the type that the default has.
+
+    A number where text is expected is taken as text, a whole number where a fraction is expected as a fraction.
+
+    Raises:
+        ValueError: If the key is unknown (naming the nearest known key) or the type is wrong.
+    """
+    known = dict(_leaves(cfg))
+    if key not in known:
+        near = get_close_matches(key, list(known), n=1, cutoff=0.0)
+        raise ValueError(f"unknown configuration key {key!r} in {source}; the nearest known key is {near[0]!r}")
+    decoded, current = _decode(value), known[key]
+    if isinstance(current, str) and not isinstance(decoded, str):
+        decoded = str(value)
+    if isinstance(current, float) and isinstance(decoded, int) and not isinstance(decoded, bool):
+        decoded = float(decoded)
+    try:
+        # yacs reads a string as a literal once more, so a string that is meant is quoted.
+        cfg.merge_from_list([key, repr(decoded) if isinstance(decoded, str) else decoded])
+    except ValueError as error:
+        expected = type(current).__name__
+        raise ValueError(
+            f"configuration key {key} in {source} takes a value of type {expected}, got {value!r}"
+        ) from error
+
+
+def as_dict(cfg: CfgNode) -> dict[str, Any]:
+    """Return a configuration tree as plain nested dicts."""
+    return {key: as_dict(value) if isinstance(value, CfgNode) else value for key, value in cfg.items()}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _decode(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _pairs(opts: list[str]) -> list[tuple[str, str]]:
+    opts = [item for item in opts if item != "--"]
+    if len(opts) % 2:
+        raise ValueError(f"overrides come in pairs KEY VALUE; the last one, {opts[-1]!r}, has no value")
+    return list(zip(opts[::2], opts[1::2], strict=True))
+
+
+def _flags(arguments: argparse.Namespace, trainer: str) -> list[tuple[str, Any]]:
+    flags = {
+        "TRAINER.NAME": trainer,
+        "DATASET.ROOT": arguments.root,
+        "OUTPUT_DIR": arguments.output_dir,
+        "RESUME": arguments.resume,
+        "SEED": arguments.seed,
+        "MODEL.BACKBONE.NAME": arguments.backbone,
+        "MODEL.HEAD.NAME": arguments.head,
+        "DATASET.SOURCE_DOMAINS": arguments.source_domains,
+        "DATASET.TARGET_DOMAINS": arguments.target_domains,
+        "INPUT.TRANSFORMS": arguments.transforms,
+    }
+    return [(key, value) for key, value in flags.items() if value is not None]
+
+
+def _check_trainer(name: str) -> None:
+    from dassl.engine import TRAINER_REGISTRY
+
+    names = TRAINER_REGISTRY.registered_names()
+    if name not in names:
+        near = get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        given = f"unknown trainer {name!r}{hint}" if name else "no trainer given"
+        raise ValueError(f"{given}; --trainer takes one of {', '.join(sorted(names))}")
+
+
+def _config_file(given: str | None, folder: Path, default: str, what: str) -> Path:
+    path = Path(given) if given else folder / f"{default}.yaml"
+    if path.is_file():
+        return path
+    if (folder / f"{path.name}.yaml").is_file() and path.parent == Path():  # a bare name such as "digits"
+        return folder / f"{path.name}.yaml"
+    known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+    raise FileNotFoundError(f"no {what} configuration at {path}; {folder.relative_to(REPOSITORY)} has: {known}")
+
+
+def _trainer_file(given: str | None, trainer: str, default: str) -> Path | None:
+    folder = CONFIGS / "trainers" / trainer
+    if given is None and not folder.is_dir():
+        return None  # a trainer without files of its own runs on the defaults
+    return _config_file(given, folder, default, f"{trainer} trainer")
+
+
+def _stem(backbone: str) -> str:
+    """Return the name of a backbone's YAML: "ViT-B/16" has vit_b16; a weight file has the tiny one's settings."""
+    if "." in backbone:
+        return DEFAULT_CONFIG
+    return backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
+
+
+def _default_output(cfg: CfgNode, dataset: str, config: str, eval_only: bool) -> Path:
+    subset = "" if cfg.DATASET.SUBSAMPLE_CLASSES == "all" else f"_{cfg.DATASET.SUBSAMPLE_CLASSES}"
+    shots = max(cfg.DATASET.NUM_SHOTS, 0)
+    base = "output_eval" if eval_only else "output"
+    return Path(base, dataset, cfg.TRAINER.NAME, f"{config}_{shots}shots{subset}", f"seed{cfg.SEED}")

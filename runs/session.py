@@ -1,0 +1,95 @@
+"""Carry out a planned run: log, seed, trainer, training, evaluation, record."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dassl.engine import build_trainer
+from dassl.utils import collect_env_info, set_random_seed, setup_logger
+from runs.config import RunPlan
+from runs.record import EvaluationLog, RunRecord, set_aside
+
+
+def execute(plan: RunPlan) -> dict[str, Any]:
+    """Do a run and return what its result.json holds; empty with --no-train.
+
+    The order is the toolbox's, because random numbers depend on it: seed, log, environment, trainer.
+
+    Raises:
+        OSError: If the output folder cannot be written.
+        ValueError: At bad settings or data.
+        FloatingPointError: If the loss is not finite.
+    """
+    cfg = plan.cfg
+    record = RunRecord(plan)
+    output_dir = Path(cfg.OUTPUT_DIR)
+    _prepare_folder(output_dir)
+    if cfg.SEED >= 0:
+        print(f"Setting fixed seed: {cfg.SEED}")
+        set_random_seed(cfg.SEED)
+    with _log_to(output_dir):
+        if torch.cuda.is_available() and cfg.USE_CUDA:
+            torch.backends.cudnn.benchmark = False  # benchmarked kernels differ from run to run
+        _log_only(f"** Config **\n{cfg}\n** System info **\n{collect_env_info()}\n")
+        since = time.perf_counter()
+        trainer = build_trainer(cfg)
+        record.mark("setup", since)
+        return _train_or_evaluate(plan, trainer, record)
+
+
+def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[str, Any]:
+    log = EvaluationLog(trainer.evaluator)
+    since = time.perf_counter()
+    if plan.eval_only:
+        trainer.load_model(plan.model_dir, epoch=plan.load_epoch)
+        trainer.test()
+        record.mark("evaluation", since)
+    elif plan.no_train:
+        return {}
+    else:
+        trainer.train()
+        record.mark("training_and_evaluation", since)
+    result = record.write(trainer, log)
+    if result["accuracy"] is not None:
+        zero_shot = result["zero_shot_accuracy"]
+        beside = f" (zero-shot {zero_shot:.2f}%)" if zero_shot is not None else ""
+        print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}")
+    print(f"Result is saved to {plan.cfg.OUTPUT_DIR}/result.json")
+    return result
+
+
+def _prepare_folder(output_dir: Path) -> None:
+    probe = output_dir / ".writable"
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"output folder {output_dir} cannot be written: {error.strerror}") from error
+    set_aside(output_dir)
+
+
+def _log_only(text: str) -> None:
+    """Write to log.txt what would only push the interesting lines off the console."""
+    log = getattr(sys.stdout, "file", None)
+    print(text, file=log or sys.stdout)
+
+
+@contextmanager
+def _log_to(output_dir: Path) -> Iterator[None]:
+    """Copy what is printed to log.txt, and give the console back afterwards: several runs may share a process."""
+    console = sys.stdout
+    setup_logger(str(output_dir))
+    tee = sys.stdout
+    try:
+        yield
+    finally:
+        tee.flush()
+        sys.stdout = console
+        if tee is not console and hasattr(tee, "restore"):
+            tee.restore()
