@@ -8,6 +8,9 @@ from typing import Any
 
 from runs.arguments import build_parser
 
+# What bad input or a failing machine raises; anything else is a defect of ours and keeps its traceback.
+EXPECTED_ERRORS = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, AssertionError)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; bad input is one line on stderr and exit status 1.
@@ -20,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
-    except (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, AssertionError) as error:
+    except EXPECTED_ERRORS as error:
         if os.environ.get("AMU_RAFT_TRACEBACK"):
             raise
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -43,6 +43,34 @@ def available_backbones() -> list[str]:
     return [*BUNDLED_MODELS, *OPENAI_MODELS]
 
 
+def check_backbone(name: str) -> None:
+    """Refuse a backbone that is neither a known name nor a file, before anything is loaded.
+
+    Raises:
+        ValueError: Naming the known backbones and the nearest.
+    """
+    if name in available_backbones() or Path(name).is_file():
+        return
+    near = get_close_matches(name, available_backbones(), n=1, cutoff=0.6)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"unknown backbone {name!r}{hint}: neither a file nor one of {', '.join(available_backbones())}")
+
+
+def check_attention_pooling(name: str) -> None:
+    """Refuse a known backbone without attention pooling, before anything is loaded.
+
+    Raises:
+        ValueError: If the name is a vision transformer's.
+    """
+    if name in OPENAI_MODELS and not name.startswith("RN"):
+        _refuse_transformer(name)
+
+
+def _refuse_transformer(name: str) -> None:
+    resnets = ", ".join([*BUNDLED_MODELS, *(other for other in OPENAI_MODELS if other.startswith("RN"))])
+    raise ValueError(f"backbone {name!r} has no attention pooling; RAFT needs one of {resnets}")
+
+
 @dataclass
 class CLIPBackbone:
     """A frozen CLIP model with what the methods ask of it.
@@ -83,9 +111,8 @@ class CLIPBackbone:
         """
         pool = getattr(self.model.visual, "attnpool", None)
         if not isinstance(pool, nn.Module):
-            resnets = ", ".join([*BUNDLED_MODELS, *(name for name in OPENAI_MODELS if name.startswith("RN"))])
-            raise ValueError(f"backbone {self.name!r} has no attention pooling; RAFT needs one of {resnets}")
-        return pool
+            _refuse_transformer(self.name)
+        return pool  # type: ignore[return-value]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -200,11 +227,8 @@ def _weights_path(name: str, root: Path) -> Path:
         return bundled_weights(BUNDLED_MODELS[name])
     if name in OPENAI_MODELS:
         return _official_weights(name, root)
-    if Path(name).is_file():
-        return Path(name)
-    near = get_close_matches(name, available_backbones(), n=1, cutoff=0.6)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"unknown backbone {name!r}{hint}: neither a file nor one of {', '.join(available_backbones())}")
+    check_backbone(name)
+    return Path(name)
 
 
 def _official_weights(name: str, root: Path) -> Path:

@@ -18,7 +18,8 @@ from yacs.config import CfgNode
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / "configs"
 DEFAULT_DATASET = "digits"
-DEFAULT_CONFIG = "tiny"
+EMBEDDED_CONFIG = "tiny"
+FULL_SIZE_CONFIG = "rn50"
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     trainer = arguments.trainer or dict(overrides).get("TRAINER.NAME", "")
     _check_trainer(trainer)
     dataset_file = _config_file(arguments.dataset_config_file, CONFIGS / "datasets", DEFAULT_DATASET, "data set")
-    wanted = _stem(arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", DEFAULT_CONFIG))
-    config_file = _trainer_file(arguments.config_file, trainer, wanted)
+    backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
+    config_file = _trainer_file(arguments.config_file, trainer, backbone)
     for path in (dataset_file, config_file):
         if path is not None:
             merge_file(cfg, path)
@@ -76,15 +77,20 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
 
 
 def extended_defaults() -> CfgNode:
-    """Return the toolbox's defaults with the keys that the project's trainers attach by their ``extend_cfg``."""
+    """Return the toolbox's defaults with the keys that registered trainers attach.
+
+    A trainer's module attaches them in a function ``extend_cfg(cfg)``, CoOp's name for it.
+    """
     import datasets  # noqa: F401  registers the data sets
-    import trainers
+    import trainers  # noqa: F401  registers the trainers
     from dassl.config import get_cfg_default
+    from dassl.engine import TRAINER_REGISTRY
 
     cfg = get_cfg_default()
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith(f"{trainers.__name__}.") and hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
+    modules = {TRAINER_REGISTRY.get(name).__module__ for name in TRAINER_REGISTRY.registered_names()}
+    for module in sorted(modules):
+        if extend_cfg := getattr(sys.modules[module], "extend_cfg", None):
+            extend_cfg(cfg)
     return cfg
 
 
@@ -114,6 +120,8 @@ def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
         ValueError: If the key is unknown (naming the nearest known key) or the type is wrong.
     """
     known = dict(_leaves(cfg))
+    if key.startswith("-"):
+        raise ValueError(f"flag {key} comes after KEY VALUE overrides; flags must come before them")
     if key not in known:
         near = get_close_matches(key, list(known), n=1, cutoff=0.0)
         raise ValueError(f"unknown configuration key {key!r} in {source}; the nearest known key is {near[0]!r}")
@@ -198,18 +206,16 @@ def _config_file(given: str | None, folder: Path, default: str, what: str) -> Pa
     raise FileNotFoundError(f"no {what} configuration at {path}; {folder.relative_to(REPOSITORY)} has: {known}")
 
 
-def _trainer_file(given: str | None, trainer: str, default: str) -> Path | None:
+def _trainer_file(given: str | None, trainer: str, backbone: str) -> Path | None:
+    """Return the file given, else the one named after the backbone ("ViT-B/16" has vit_b16), else a default."""
     folder = CONFIGS / "trainers" / trainer
     if given is None and not folder.is_dir():
         return None  # a trainer without files of its own runs on the defaults
+    default = EMBEDDED_CONFIG
+    if backbone and backbone != EMBEDDED_CONFIG:
+        stem = backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
+        default = stem if (folder / f"{stem}.yaml").is_file() else FULL_SIZE_CONFIG
     return _config_file(given, folder, default, f"{trainer} trainer")
-
-
-def _stem(backbone: str) -> str:
-    """Return the name of a backbone's YAML: "ViT-B/16" has vit_b16; a weight file has the tiny one's settings."""
-    if "." in backbone:
-        return DEFAULT_CONFIG
-    return backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
 
 
 def _default_output(cfg: CfgNode, dataset: str, config: str, eval_only: bool) -> Path:

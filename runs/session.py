@@ -46,7 +46,7 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
     log = EvaluationLog(trainer.evaluator)
     since = time.perf_counter()
     if plan.eval_only:
-        trainer.load_model(plan.model_dir, epoch=plan.load_epoch)
+        trainer.load_model(plan.model_dir, epoch=epoch_to_load(plan))
         trainer.test()
         record.mark("evaluation", since)
     elif plan.no_train:
@@ -61,6 +61,15 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
         print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}")
     print(f"Result is saved to {plan.cfg.OUTPUT_DIR}/result.json")
     return result
+
+
+def epoch_to_load(plan: RunPlan) -> int | None:
+    """Return the epoch to evaluate: the one asked for, else None for the best one, else the last that was saved."""
+    folder = Path(plan.model_dir)
+    if plan.load_epoch is not None or not plan.model_dir or any(folder.glob("*/model-best.pth.tar")):
+        return plan.load_epoch
+    saved = [int(path.name.rpartition("-")[2]) for path in folder.glob("*/model.pth.tar-*") if path.name[-1].isdigit()]
+    return max(saved, default=None)
 
 
 def _prepare_folder(output_dir: Path) -> None:

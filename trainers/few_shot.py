@@ -18,7 +18,7 @@ from dassl.utils import MetricMeter
 from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches
 from features.views import FeatureBatches, ViewDataset, parse_views
 from modeling.alpha_search import accuracy_percent
-from modeling.clip_backbone import load_clip
+from modeling.clip_backbone import check_backbone, load_clip
 from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.schedules import TableScheduler
@@ -65,6 +65,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.settings = cfg.TRAINER[type(self).__name__.upper()]
         self.precision = Precision(self.settings.PREC)
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
+        check_backbone(cfg.MODEL.BACKBONE.NAME)
         self.outcome = {}
         self._memory: dict[str, tuple[Features, Tensor]] = {}
         if cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
@@ -241,7 +242,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """
         if not torch.isfinite(loss).all():
             raise FloatingPointError(
-                f"loss is {float(loss)} at epoch {self.epoch + 1}, batch {self.batch_idx + 1}; "
+                f"loss is {loss.item()} at epoch {self.epoch + 1}, batch {self.batch_idx + 1}; "
                 "try a smaller OPTIM.LR or TRAINER precision fp32"
             )
 

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from features.extraction import Features
 from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
+from modeling.clip_backbone import check_attention_pooling
 from modeling.losses import RegionLogits, raft_loss, region_logits
 from modeling.preprocess import CLIP_STATISTICS
 from modeling.region_attention import RegionAttention
@@ -50,6 +51,7 @@ class RAFT(FewShotTrainer):
                 raise ValueError(
                     f"unknown TRAINER.RAFT.{key} {self.settings[key]!r}; choose from {', '.join(accepted)}"
                 )
+        check_attention_pooling(cfg.MODEL.BACKBONE.NAME)
         self.fusion_alpha = float(self.settings.FUSION_ALPHA)
         self.alpha_chosen = False
 
