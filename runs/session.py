@@ -14,6 +14,8 @@ from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
 from runs.record import EvaluationLog, RunRecord, set_aside
 
+_DEFAULT_THREADS = torch.get_num_threads()
+
 
 def execute(plan: RunPlan) -> dict[str, Any]:
     """Do a run and return what its result.json holds; empty with --no-train.
@@ -27,6 +29,8 @@ def execute(plan: RunPlan) -> dict[str, Any]:
     """
     cfg = plan.cfg
     record = RunRecord(plan)
+    # Part of the configuration, because the number of threads decides the order of float sums, so the last digits.
+    torch.set_num_threads(cfg.TRAIN.NUM_THREADS or _DEFAULT_THREADS)
     output_dir = Path(cfg.OUTPUT_DIR)
     _prepare_folder(output_dir)
     if cfg.SEED >= 0:
