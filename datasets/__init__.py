@@ -1,0 +1,16 @@
+"""The project's data sets: importing this package registers every one of them in ``DATASET_REGISTRY``.
+
+A new data set is one file in this folder; it is found and imported here without being listed anywhere.
+"""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+_repository = str(Path(__file__).resolve().parents[1])
+if _repository not in sys.path:  # a program elsewhere that finds this package alone lacks the modules beside it
+    sys.path.append(_repository)
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

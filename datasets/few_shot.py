@@ -1,0 +1,93 @@
+"""From a full split to what a run sees: k shots of each class, then base, new or all classes."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dassl.data.datasets import DatasetBase, Datum
+from datasets.few_shot_cache import FewShotCache
+from datasets.split_file import Split, by_label, check_split
+from datasets.subsampling import SUBSAMPLE_CHOICES, subsample_classes
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
+MAX_VAL_SHOTS = 4  # CoOp's rule: validation gets as many images per class as training, but at most four
+NAMED_CLASSES = 10  # class names listed in a warning
+
+
+class FewShotDataset(DatasetBase):
+    """A data set that samples shots and classes from a full split as CoOp does.
+
+    Args:
+        cfg: Read for DATASET.NUM_SHOTS (below 1: everything), DATASET.SUBSAMPLE_CLASSES ("all" if absent) and SEED.
+        split: Every image, in the order that sampling depends on.
+        source: Where the split comes from, for messages.
+        root: Folder that cached paths are relative to.
+        cache_dir: Where samples are kept; None keeps none.
+
+    Raises:
+        ValueError: If the split lacks images of a class, or a setting is not accepted.
+    """
+
+    templates: tuple[str, ...] = ("a photo of a {}.",)
+
+    def __init__(
+        self, cfg: "CfgNode", split: Split, *, source: str | Path, root: Path, cache_dir: Path | None = None
+    ) -> None:
+        subsample = check_subsample(cfg)
+        check_split(split, source)
+        train, val = self.sample_shots(split, cfg.DATASET.NUM_SHOTS, seed=cfg.SEED, root=root, cache_dir=cache_dir)
+        train_x, val, test = map(list, subsample_classes(train, val, split.test, subsample=subsample))
+        super().__init__(train_x=train_x, val=val, test=test)
+
+    def sample_shots(
+        self, split: Split, num_shots: int, *, seed: int, root: Path, cache_dir: Path | None = None
+    ) -> tuple[list[Datum], list[Datum]]:
+        """Sample train, then val, per class from Python's global ``random``, or take the sample that was kept.
+
+        The order matters: other programs that follow CoOp draw the same images for the same seed.
+
+        Returns:
+            The train items and the val items.
+        """
+        if num_shots < 1:
+            return split.train, split.val
+        warn_of_short_classes(split.train, num_shots)
+        sources = {"train": split.train, "val": split.val}
+        shots = {"train": num_shots, "val": min(num_shots, MAX_VAL_SHOTS)}
+        cache = None if cache_dir is None else FewShotCache(cache_dir, root, sources, shots, seed)
+        sample = cache.load() if cache else None
+        if sample is None:
+            sample = {name: self._draw_shots(items, shots[name]) for name, items in sources.items()}
+            if cache:
+                cache.save(sample)
+        return sample["train"], sample["val"]
+
+    def _draw_shots(self, items: list[Datum], num_shots: int) -> list[Datum]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # short classes were named already, cached sample or not
+            return cast("list[Datum]", self.generate_fewshot_dataset(items, num_shots=num_shots))
+
+
+def check_subsample(cfg: "CfgNode") -> str:
+    """Return DATASET.SUBSAMPLE_CLASSES, "all" where the configuration has no such key.
+
+    Raises:
+        ValueError: If it is not one of the accepted choices.
+    """
+    subsample = str(getattr(cfg.DATASET, "SUBSAMPLE_CLASSES", "all"))
+    if subsample not in SUBSAMPLE_CHOICES:
+        raise ValueError(f"DATASET.SUBSAMPLE_CLASSES is {subsample!r}; accepted are {', '.join(SUBSAMPLE_CHOICES)}")
+    return subsample
+
+
+def warn_of_short_classes(train: list[Datum], num_shots: int) -> None:
+    """Warn once, naming the classes that have fewer training images than shots and are taken whole."""
+    short = [items[0].classname for items in by_label(train).values() if len(items) < num_shots]
+    if short:
+        more = f" and {len(short) - NAMED_CLASSES} more" if len(short) > NAMED_CLASSES else ""
+        warnings.warn(
+            f"fewer than {num_shots} training images, all of them taken: {', '.join(short[:NAMED_CLASSES])}{more}",
+            stacklevel=2,
+        )

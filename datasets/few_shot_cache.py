@@ -1,0 +1,157 @@
+"""Few-shot samples kept on disk, so that every run with the same seed and shots adapts to the same images.
+
+The file ``split_fewshot/shot_{k}-seed_{s}.json`` holds paths relative to the data root and a fingerprint of the split
+that was sampled. A pickle of the same name, as CoOp writes it, is read where there is no such file.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dassl.data.datasets import Datum
+from datasets.json_file import read_json_file, write_json_file
+from datasets.split_file import row_of
+
+FORMAT = 1
+Sample = dict[str, list[Datum]]
+
+
+class FewShotCache:
+    """The stored sample of one split, number of shots and seed.
+
+    Args:
+        folder: Where the samples of this data set are kept.
+        root: Folder that stored paths are relative to.
+        sources: The full lists that are sampled, by name ("train", "val").
+        shots: Images per class to sample from each of them.
+        seed: Seed of the run.
+    """
+
+    def __init__(
+        self, folder: Path, root: Path, sources: Mapping[str, list[Datum]], shots: Mapping[str, int], seed: int
+    ) -> None:
+        self.path = folder / f"shot_{shots['train']}-seed_{seed}.json"
+        self.pickle_path = self.path.with_suffix(".pkl")
+        self.root = root
+        self.sources = sources
+        self.shots = shots
+        self.fingerprint = fingerprint({name: rows(items, root) for name, items in sources.items()})
+
+    def load(self) -> Sample | None:
+        """Return the stored sample, or None if there is none that fits the split; a misfit is warned about."""
+        for path, read in ((self.path, self._read_json), (self.pickle_path, self._read_pickle)):
+            if not path.is_file():
+                continue
+            try:
+                sample = read()
+            except (ValueError, OSError) as error:
+                warnings.warn(f"the few-shot sample {path} is not used and is drawn again: {error}", stacklevel=2)
+                continue
+            print(f"Loading preprocessed few-shot data from {path}")
+            return sample
+        return None
+
+    def save(self, sample: Mapping[str, list[Datum]]) -> None:
+        """Store a sample; where nothing can be written the run goes on with a warning."""
+        content = {"format": FORMAT, "split": self.fingerprint}
+        try:
+            write_json_file(content | {name: rows(items, self.root) for name, items in sample.items()}, self.path)
+        except OSError as error:
+            warnings.warn(f"the few-shot sample is not kept: {self.path} cannot be written ({error})", stacklevel=2)
+            return
+        print(f"Saving preprocessed few-shot data to {self.path}")
+
+    def _read_json(self) -> Sample:
+        content = read_json_file(self.path, what="few-shot sample")
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        if content.get("split") != self.fingerprint:
+            raise ValueError("it belongs to another split")
+        return self._match({name: _path_column(content.get(name), self.root) for name in self.sources})
+
+    def _read_pickle(self) -> Sample:
+        content = load_upstream_pickle(self.pickle_path)
+        return self._match({name: [path for path, _, _ in content.get(name, [])] for name in self.sources})
+
+    def _match(self, paths: Mapping[str, list[str]]) -> Sample:
+        """Look stored paths up in the split, so that nothing outside it can come back.
+
+        Raises:
+            ValueError: If a path is not in the split, or a class has another number of images than sampling gives.
+        """
+        sample = {}
+        for name, items in self.sources.items():
+            known = {os.path.normpath(item.impath): item for item in items}
+            strange = [path for path in paths[name] if os.path.normpath(path) not in known]
+            if strange:
+                raise ValueError(f"it lists {strange[0]}, which is not in {name!r} (was the data moved or split anew?)")
+            sample[name] = [known[os.path.normpath(path)] for path in paths[name]]
+            expected = {label: min(n, self.shots[name]) for label, n in _count(items).items()}
+            if _count(sample[name]) != expected or len(set(paths[name])) != len(paths[name]):
+                raise ValueError(f"its {name!r} does not hold {self.shots[name]} images of each class")
+        return sample
+
+
+def rows(items: Iterable[Datum], root: Path) -> list[list[Any]]:
+    """Return the rows of a split file with paths relative to ``root``."""
+    return [row_of(item, root) for item in items]
+
+
+def fingerprint(sources: Mapping[str, list[list[Any]]]) -> str:
+    """Return the sha256 of rows by name: equal exactly if images, labels, names and order are."""
+    return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+
+
+def _count(items: Iterable[Datum]) -> Counter[int]:
+    return Counter(item.label for item in items)
+
+
+def _path_column(stored: Any, root: Path) -> list[str]:
+    try:
+        return [str(root / path) for path, _, _ in stored]
+    except (TypeError, ValueError):
+        raise ValueError("its rows are not [image path, label, class name]") from None
+
+
+class _StoredDatum:
+    """Stands in for the pickled Datum: takes its attributes and runs nothing."""
+
+    _impath: Any = None
+    _label: Any = None
+    _classname: Any = None
+
+
+class _DatumUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("dassl.data.datasets.base_dataset", "Datum"):
+            return _StoredDatum
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def load_upstream_pickle(path: Path) -> dict[str, list[tuple[str, int, str]]]:
+    """Read a few-shot pickle as CoOp writes it, admitting nothing but Datum and plain containers.
+
+    Returns:
+        For each of "train" and "val": (absolute image path, label, class name).
+
+    Raises:
+        ValueError: If it holds anything else or is damaged.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = _DatumUnpickler(stream).load()
+        return {name: [_fields(item) for item in items] for name, items in content.items()}
+    except Exception as error:  # a damaged pickle raises nearly any type of exception
+        raise ValueError(f"it holds more than plain few-shot samples, or is damaged ({error})") from error
+
+
+def _fields(item: Any) -> tuple[str, int, str]:
+    if not isinstance(item, _StoredDatum) or not isinstance(item._impath, str):
+        raise TypeError(f"{type(item).__name__} in place of an image")
+    return item._impath, item._label, item._classname

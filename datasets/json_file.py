@@ -1,0 +1,46 @@
+"""JSON files that are written whole or not at all, and whose damage is named."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def read_json_file(path: Path | str, *, what: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        what: Noun for messages, such as "split file".
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not JSON.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no {what} {path}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{what} {path} is damaged, no JSON can be read from it ({error}); remove or restore it"
+        ) from error
+
+
+def write_json_file(content: Any, path: Path | str) -> None:
+    """Write JSON as CoOp does (indent 4, no newline at the end), replacing the file in one step.
+
+    Several processes may write the same file: each writes its own temporary file beside it and the last one stays.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_text(json.dumps(content, indent=4, separators=(",", ": ")), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
