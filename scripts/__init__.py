@@ -1,0 +1,1 @@
+"""Reproducible jobs: one short script each."""

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# AMU on one data set at one number of shots: bash scripts/amu/main.sh DATASET SHOTS [CFG]; -h explains.
+# shellcheck source=scripts/run_seeds.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../run_seeds.sh"
+main AMU "$@"
