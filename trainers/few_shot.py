@@ -80,6 +80,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """Load CLIP, build its text classifier, then what the method trains."""
         self.backbone = load_clip(self.cfg.MODEL.BACKBONE.NAME, precision=self.settings.PREC, device=self.device)
         self._check_input_size()
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and not self.has_validation():
+            raise ValueError("TEST.FINAL_MODEL best_val needs validation images that are not the test images")
         self.classnames = list(self.dm.dataset.classnames)
         if len(self.classnames) != self.num_classes:
             raise ValueError(
@@ -104,6 +106,14 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         if not source.endswith(".json"):
             raise ValueError(f"unknown PROMPTS {source!r}; choose templates, imagenet7 or the path of a .json file")
         return read_prompt_file(source, self.classnames)
+
+    def has_validation(self) -> bool:
+        """Tell whether there are validation images to choose on.
+
+        ImageNet in CoOp's protocol uses one set as both; choosing on it would be choosing on the test set.
+        """
+        val, test = self.dm.dataset.val or (), self.dm.dataset.test
+        return bool(val) and {item.impath for item in val} != {item.impath for item in test}
 
     def register_trained(self, name: str, module: nn.Module, rates: list[float]) -> None:
         """Register a module with its optimiser and the learning rate of every iteration."""

@@ -119,7 +119,7 @@ class RAFT(FewShotTrainer):
         """Choose alpha on validation images, never on the test set."""
         if self.settings.ALPHA_RULE == "fixed":
             return
-        if not self.val_loader or self._validation_is_test():
+        if not self.has_validation():
             print(f"alpha stays at {self.fusion_alpha:.2f}: there are no validation images to choose it on")
             return
         branches, labels = self.collect_branches("val", self.val_loader)
@@ -132,11 +132,6 @@ class RAFT(FewShotTrainer):
         )
         self.fusion_alpha, self.alpha_chosen = found.best_alpha, True
         print(f"alpha {found.best_alpha:.2f} chosen on {len(labels)} validation images ({found.best_accuracy:.2f}%)")
-
-    def _validation_is_test(self) -> bool:
-        """ImageNet in CoOp's protocol uses one set as both; choosing on it would be choosing on the test set."""
-        dataset = self.dm.dataset
-        return {item.impath for item in dataset.val} == {item.impath for item in dataset.test}
 
     def protocol(self) -> dict[str, Any]:
         """Add how alpha was chosen."""
