@@ -20,12 +20,12 @@ from typing import Any
 
 os.environ["TQDM_DISABLE"] = "1"  # one bar over all runs; tqdm reads this when it is imported
 
-from tabulate import tabulate  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+from tabulate import tabulate
+from tqdm import tqdm
 
-import train  # noqa: E402
-from runs.arguments import build_parser  # noqa: E402
-from runs.config import build_plan  # noqa: E402
+import train
+from runs.arguments import build_parser
+from runs.config import build_plan
 
 Setting = tuple[tuple[str, str], ...]
 

@@ -10,8 +10,10 @@ from yacs.config import CfgNode
 from dassl.data.datasets.base_dataset import Datum
 from dassl.data.datasets.build import build_dataset
 from dassl.data.samplers import build_sampler
+from dassl.data.sharding import ShardedSampler
 from dassl.data.transforms.transforms import build_transform
 from dassl.data.wrapper import DatasetWrapper, Transforms
+from dassl.utils.distributed import world_size
 
 
 def build_data_loader(
@@ -26,6 +28,9 @@ def build_data_loader(
     dataset_wrapper: Callable[..., Dataset[Any]] | None = None,
 ) -> DataLoader[Any]:
     """Return a loader of batches of images.
+
+    Where several processes train together (see `dassl.utils.distributed`), each gets its part of every training
+    batch, and all of every test batch.
 
     Args:
         cfg: The configuration.
@@ -47,13 +52,17 @@ def build_data_loader(
     sampler = build_sampler(
         sampler_type, cfg=cfg, data_source=source, batch_size=batch_size, n_domain=n_domain, n_ins=n_ins
     )
+    drop_last = is_train and len(source) >= batch_size
+    processes = world_size() if is_train else 1
+    if processes > 1:
+        sampler = ShardedSampler(sampler, batch_size, drop_last)
     wrapper = DatasetWrapper if dataset_wrapper is None else dataset_wrapper
     loader: DataLoader[Any] = DataLoader(
         wrapper(cfg, source, transform=tfm, is_train=is_train),
-        batch_size=batch_size,
+        batch_size=batch_size // processes,
         sampler=sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
-        drop_last=is_train and len(source) >= batch_size,
+        drop_last=drop_last,
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
     )
     if not len(loader):

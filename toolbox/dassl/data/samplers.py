@@ -23,18 +23,18 @@ class RandomDomainSampler(Sampler[int]):
     Args:
         data_source: The images.
         batch_size: Images in a batch, a multiple of the number of domains in it.
-        n_domain: Domains in a batch; not positive means all.
+        n_domain: Domains in a batch; None or not positive means all.
 
     Raises:
         AssertionError: If the batch size is not divisible.
         ValueError: If there are fewer domains, or a domain has too few images for one batch.
     """
 
-    def __init__(self, data_source: Sequence[Datum], batch_size: int, n_domain: int) -> None:
+    def __init__(self, data_source: Sequence[Datum], batch_size: int, n_domain: int | None) -> None:
         self.data_source = data_source
         self.domain_dict = _indices_by(data_source, "domain")
         self.domains = list(self.domain_dict)
-        self.n_domain = n_domain if n_domain > 0 else len(self.domains)
+        self.n_domain = n_domain if n_domain and n_domain > 0 else len(self.domains)
         self.batch_size = batch_size
         self.n_img_per_domain = self._count_per_domain()
         self.length = len(list(iter(self)))

@@ -1,11 +1,13 @@
 """What every trainer has: registered models, tensorboard and the outline of a training run."""
 
+import warnings
 from typing import Any
 
-from dassl.engine.models import RegisteredModels
+from dassl.engine.saving import SavedModels
+from dassl.utils.distributed import is_main
 
 
-class TrainerBase(RegisteredModels):
+class TrainerBase(SavedModels):
     """Registered models, and an outline of training with empty hooks."""
 
     epoch: int
@@ -17,12 +19,16 @@ class TrainerBase(RegisteredModels):
         self._writer: Any = None
 
     def init_writer(self, log_dir: str) -> None:
-        """Start writing for tensorboard, unless that has been done."""
-        if self._writer is None:
+        """Start writing for tensorboard, unless that has been done. Without tensorboard there is a warning instead."""
+        if self._writer is not None or not is_main():
+            return
+        try:
             from torch.utils.tensorboard import SummaryWriter
-
-            print(f"Initialize tensorboard (log_dir={log_dir})")
-            self._writer = SummaryWriter(log_dir=log_dir)  # type: ignore[no-untyped-call]
+        except ImportError as error:
+            warnings.warn(f"No event files are written, because tensorboard is missing ({error})", stacklevel=2)
+            return
+        print(f"Initialize tensorboard (log_dir={log_dir})")
+        self._writer = SummaryWriter(log_dir=log_dir)  # type: ignore[no-untyped-call]
 
     def close_writer(self) -> None:
         """End writing for tensorboard."""

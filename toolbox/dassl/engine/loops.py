@@ -9,73 +9,91 @@ from dassl.engine.simple import SimpleTrainer
 from dassl.utils.meters import AverageMeter, MetricMeter
 
 
-class _LoopTrainer(SimpleTrainer):
-    """What the two loops share: timing, the progress line and tensorboard."""
+class _Progress:
+    """Timing and averages over one epoch, the progress line, and what tensorboard gets of a batch.
 
-    num_batches: int
-    batch_idx: int
+    It is no part of the trainer, so that none of its names can meet one of a method's.
+    """
 
-    def _start_meters(self) -> None:
-        self._losses = MetricMeter()
-        self._batch_time = AverageMeter()
-        self._data_time = AverageMeter()
-        self._batch_start = time.time()
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.losses = MetricMeter()
+        self.batch_time = AverageMeter()
+        self.data_time = AverageMeter()
+        self.batch_start = time.time()
 
-    def _data_loaded(self) -> None:
-        self._data_time.update(time.time() - self._batch_start)
+    def data_loaded(self) -> None:
+        """Note how long the batch took to come."""
+        self.data_time.update(time.time() - self.batch_start)
 
-    def _report(self, loss_summary: dict[str, Any] | None) -> None:
+    def report(self, loss_summary: dict[str, Any] | None) -> None:
         """Take in one batch's numbers; print and write them when due."""
-        self._batch_time.update(time.time() - self._batch_start)
-        self._losses.update(loss_summary)
-        every = self.cfg.TRAIN.PRINT_FREQ
-        if (self.batch_idx + 1) % every == 0 or self.num_batches < every:
-            print(self._progress_line())
-        step = self.epoch * self.num_batches + self.batch_idx
-        for name, meter in self._losses.meters.items():
-            self.write_scalar(f"train/{name}", meter.avg, step)
-        self.write_scalar("train/lr", self.get_current_lr(), step)
-        self._batch_start = time.time()
+        trainer, every = self.trainer, self.trainer.cfg.TRAIN.PRINT_FREQ
+        self.batch_time.update(time.time() - self.batch_start)
+        self.losses.update(loss_summary)
+        if (trainer.batch_idx + 1) % every == 0 or trainer.num_batches < every:
+            print(self)
+        step = trainer.epoch * trainer.num_batches + trainer.batch_idx
+        for name, meter in self.losses.meters.items():
+            trainer.write_scalar(f"train/{name}", meter.avg, step)
+        trainer.write_scalar("train/lr", trainer.get_current_lr(), step)
+        self.batch_start = time.time()
 
-    def _progress_line(self) -> str:
-        batches_left = self.num_batches - self.batch_idx - 1
-        batches_left += (self.max_epoch - self.epoch - 1) * self.num_batches
-        eta = datetime.timedelta(seconds=int(self._batch_time.avg * batches_left))
+    def __str__(self) -> str:
+        trainer = self.trainer
+        batches_left = trainer.num_batches - trainer.batch_idx - 1
+        batches_left += (trainer.max_epoch - trainer.epoch - 1) * trainer.num_batches
+        eta = datetime.timedelta(seconds=int(self.batch_time.avg * batches_left))
         fields = [
-            f"epoch [{self.epoch + 1}/{self.max_epoch}]",
-            f"batch [{self.batch_idx + 1}/{self.num_batches}]",
-            f"time {self._batch_time.val:.3f} ({self._batch_time.avg:.3f})",
-            f"data {self._data_time.val:.3f} ({self._data_time.avg:.3f})",
-            str(self._losses),
-            f"lr {self.get_current_lr():.4e}",
+            f"epoch [{trainer.epoch + 1}/{trainer.max_epoch}]",
+            f"batch [{trainer.batch_idx + 1}/{trainer.num_batches}]",
+            f"time {self.batch_time.val:.3f} ({self.batch_time.avg:.3f})",
+            f"data {self.data_time.val:.3f} ({self.data_time.avg:.3f})",
+            str(self.losses),
+            f"lr {trainer.get_current_lr():.4e}",
             f"eta {eta}",
         ]
         return " ".join(field for field in fields if field)
 
 
-class TrainerX(_LoopTrainer):
+class TrainerX(SimpleTrainer):
     """Training on labelled batches.
 
     Methods implement ``forward_backward(batch)``, which returns the numbers to report by name. It also steps the
     learning rate, by ``update_lr`` at the last batch of an epoch.
+
+    Attributes:
+        num_batches: Batches in an epoch.
+        batch_idx: The current batch, counted from 0.
     """
+
+    num_batches: int
+    batch_idx: int
 
     def run_epoch(self) -> None:
         """Train on every batch of the labelled loader."""
         self.set_model_mode("train")
         self.num_batches = len(self.train_loader_x)
-        self._start_meters()
+        progress = _Progress(self)
         for self.batch_idx, batch in enumerate(self.train_loader_x):  # noqa: B020
-            self._data_loaded()
-            self._report(self.forward_backward(batch))
+            progress.data_loaded()
+            progress.report(self.forward_backward(batch))
 
     def parse_batch_train(self, batch: dict[str, Any]) -> Any:
         """Return images (N, 3, H, W), labels (N,) and domains (N,) on the device."""
         return batch["img"].to(self.device), batch["label"].to(self.device), batch["domain"].to(self.device)
 
 
-class TrainerXU(_LoopTrainer):
-    """Training on pairs of a labelled and an unlabelled batch; methods implement ``forward_backward(x, u)``."""
+class TrainerXU(SimpleTrainer):
+    """Training on pairs of a labelled and an unlabelled batch; methods implement ``forward_backward(x, u)``.
+
+    Attributes:
+        num_batches: Pairs in an epoch.
+        batch_idx: The current pair, counted from 0.
+    """
+
+    num_batches: int
+    batch_idx: int
 
     def run_epoch(self) -> None:
         """Train on as many pairs as TRAIN.COUNT_ITER says; a loader that runs out starts again.
@@ -86,11 +104,11 @@ class TrainerXU(_LoopTrainer):
         self.set_model_mode("train")
         self.num_batches = self._count_batches()
         batches_x, batches_u = _Endless(self.train_loader_x), _Endless(self.train_loader_u)
-        self._start_meters()
+        progress = _Progress(self)
         for self.batch_idx in range(self.num_batches):  # noqa: B020
             batch_x, batch_u = next(batches_x), next(batches_u)
-            self._data_loaded()
-            self._report(self.forward_backward(batch_x, batch_u))
+            progress.data_loaded()
+            progress.report(self.forward_backward(batch_x, batch_u))
 
     def _count_batches(self) -> int:
         if self.train_loader_u is None:

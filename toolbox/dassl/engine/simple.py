@@ -19,6 +19,7 @@ from dassl.evaluation.build import build_evaluator
 from dassl.modeling.simple_net import SimpleNet
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils.checkpoint import BEST_NAME, copy_file, load_checkpoint, load_pretrained_weights
+from dassl.utils.distributed import from_main, is_main
 from dassl.utils.files import mkdir_if_missing
 from dassl.utils.parameters import count_num_param
 
@@ -95,9 +96,9 @@ class SimpleTrainer(TrainerBase):
     def _restore_best_result(self, directory: str) -> None:
         """Take over the best model so far, so that a worse one cannot replace it."""
         best_files = [os.path.join(name, BEST_NAME) for name in self.get_model_names()]
-        if not all(os.path.isfile(os.path.join(directory, file)) for file in best_files):
+        if not best_files or not all(os.path.isfile(os.path.join(directory, file)) for file in best_files):
             return
-        for file in best_files:
+        for file in best_files if is_main() else ():
             source, target = os.path.join(directory, file), os.path.join(self.output_dir, file)
             if os.path.realpath(source) != os.path.realpath(target):
                 mkdir_if_missing(os.path.dirname(target))
@@ -111,7 +112,7 @@ class SimpleTrainer(TrainerBase):
         last_epoch = self.epoch + 1 == self.max_epoch
         frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
         if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
-            result = self.test(split="val")
+            result = from_main(self.test(split="val"))  # one decision for all processes
             if result > self.best_result:
                 self.best_result = result
                 self.save_model(self.epoch, self.output_dir, val_result=result, model_name=BEST_NAME)
@@ -146,7 +147,7 @@ class SimpleTrainer(TrainerBase):
         self.evaluator.reset()
         split, loader = self._split_and_loader(self.cfg.TEST.SPLIT if split is None else split)
         print(f"Evaluate on the *{split}* set")
-        for batch in tqdm(loader):
+        for batch in tqdm(loader, disable=not is_main()):
             input, label = self.parse_batch_test(batch)
             self.evaluator.process(self.model_inference(input), label)
         results = self.evaluator.evaluate()

@@ -11,6 +11,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.evaluation.build import EVALUATOR_REGISTRY
+from dassl.utils.distributed import is_main
 from dassl.utils.files import atomic_write, mkdir_if_missing
 
 
@@ -96,7 +97,7 @@ class Classification(EvaluatorBase):
         )
         if self.cfg.TEST.PER_CLASS_RESULT:
             results["perclass_accuracy"] = self._print_per_class(true, pred)
-        if self.cfg.TEST.COMPUTE_CMAT:
+        if self.cfg.TEST.COMPUTE_CMAT and is_main():
             self._save_confusion_matrix(true, pred)
         return results
 

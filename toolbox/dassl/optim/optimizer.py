@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 from dassl.optim.radam import RAdam
+from dassl.utils.distributed import unwrap
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -80,13 +81,12 @@ def _staged_groups(model: nn.Module | Iterable[Tensor], optim_cfg: CfgNode) -> l
     """Split direct children into old layers, at LR x BASE_LR_MULT, and those in NEW_LAYERS, at LR."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"OPTIM.STAGED_LR needs a torch.nn.Module, but got {type(model).__name__}")
-    network: nn.Module = model.module if isinstance(model, nn.DataParallel) else model
     names = optim_cfg.NEW_LAYERS
     new_layers = [names] if isinstance(names, str) else list(names)
     if not new_layers:
         warnings.warn("OPTIM.NEW_LAYERS is empty, so OPTIM.STAGED_LR slows all layers down", stacklevel=3)
     base: list[Tensor] = []
     new: list[Tensor] = []
-    for name, child in network.named_children():
+    for name, child in unwrap(model).named_children():
         (new if name in new_layers else base).extend(child.parameters())
     return [{"params": base, "lr": optim_cfg.LR * optim_cfg.BASE_LR_MULT}, {"params": new}]

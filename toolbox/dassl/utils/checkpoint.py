@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from dassl.utils.distributed import unwrap
 from dassl.utils.files import atomic_write, mkdir_if_missing
 from dassl.utils.safe_load import load_safely
 
@@ -104,18 +105,19 @@ def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
     """Load the weights that fit a model and report the rest.
 
     Args:
-        model: Receives every tensor whose name and shape it has.
+        model: Receives every tensor whose name and shape it has; a wrapper for several devices is looked through.
         weight_path: A state dict, bare or under "state_dict"; a leading ``module.`` of its keys is ignored.
     """
     checkpoint = load_checkpoint(weight_path)
     given = _without_module(checkpoint.get("state_dict", checkpoint))
-    own = model.state_dict()
+    inner = unwrap(model)
+    own = inner.state_dict()
     matched = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
     discarded = [key for key in given if key not in matched]
     if not matched:
         warnings.warn(f"Cannot load {weight_path} (check the key names manually)", stacklevel=2)
         return
-    model.load_state_dict({**own, **matched})
+    inner.load_state_dict({**own, **matched})
     print(f"Successfully loaded pretrained weights from {weight_path}")
     if discarded:
         print(f"Layers discarded due to unmatched keys or size: {discarded}")
@@ -125,7 +127,7 @@ def load_weights_strictly(model: nn.Module, state_dict: Mapping[str, Any], fpath
     """Load a state dict that must fit the model exactly.
 
     Args:
-        model: Receives the weights.
+        model: Receives the weights; a wrapper for several devices is looked through unless the keys name it.
         state_dict: The weights.
         fpath: Where they come from, for the message.
         name: The model's name, for the message.
@@ -133,10 +135,11 @@ def load_weights_strictly(model: nn.Module, state_dict: Mapping[str, Any], fpath
     Raises:
         RuntimeError: If they do not fit; one line names the file, the model and the keys or shapes at fault.
     """
+    target = model if any(key.startswith("module.") for key in state_dict) else unwrap(model)
     try:
-        model.load_state_dict(state_dict)
+        target.load_state_dict(state_dict)
     except RuntimeError as error:
-        faults = _mismatches(model.state_dict(), state_dict) or [" ".join(str(error).split())]
+        faults = _mismatches(target.state_dict(), state_dict) or [" ".join(str(error).split())]
         raise RuntimeError(
             f"{fpath} does not fit the model{f' {name}' if name else ''}: {'; '.join(faults)}"
         ) from error

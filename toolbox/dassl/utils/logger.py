@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO
 
+from dassl.utils.distributed import is_main
 from dassl.utils.files import mkdir_if_missing
 
 
@@ -77,8 +78,19 @@ class Logger:
         self.close()
 
 
+class _Silence(Logger):
+    """A stand-in for ``sys.stdout`` that writes nowhere."""
+
+    def write(self, msg: str) -> int:
+        """Drop the text and return its length."""
+        return len(msg)
+
+
 def setup_logger(output: str | None = None) -> None:
     """Copy everything printed from now on to a log file as well.
+
+    Of several processes that train together (see `dassl.utils.distributed`) only the main one prints and logs from
+    now on.
 
     A second call ends the first log and starts another: loggers do not nest. `restore_stdout` ends the log
     without starting one, and `log_to` does both ends. Standard error is not logged.
@@ -95,7 +107,7 @@ def setup_logger(output: str | None = None) -> None:
     logger_file = _unused_name(fpath)
     restore_stdout()
     # Typeshed wants a full TextIO; the missing methods are found on the console at run time.
-    sys.stdout = Logger(logger_file)  # type: ignore[assignment]
+    sys.stdout = Logger(logger_file) if is_main() else _Silence()  # type: ignore[assignment]
 
 
 def restore_stdout() -> None:

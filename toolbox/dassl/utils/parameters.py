@@ -6,6 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import init
 
+from dassl.utils.distributed import unwrap
+
 
 def count_num_param(model: nn.Module | None = None, params: Iterable[Tensor | dict[str, Any]] | None = None) -> int:
     """Return the number of values in a model's parameters.
@@ -41,10 +43,8 @@ def open_specified_layers(model: nn.Module, open_layers: str | list[str]) -> Non
     Raises:
         ValueError: If the model has no child of such a name.
     """
-    if isinstance(model, nn.DataParallel):
-        model = model.module
     names = [open_layers] if isinstance(open_layers, str) else open_layers
-    children = dict(model.named_children())
+    children = dict(unwrap(model).named_children())
     for name in names:
         if name not in children:
             raise ValueError(f'"{name}" is not a layer of the model, which has {list(children)}')

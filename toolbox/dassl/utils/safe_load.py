@@ -28,22 +28,36 @@ def load_safely(fpath: str) -> Any:
     try:
         with torch.serialization.safe_globals(_allowed()):
             loaded = torch.load(fpath, map_location=_existing_device, weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        # Recent torch reports damage inside the pickle as an UnpicklingError, too.
+        if not isinstance(error, pickle.UnpicklingError) or "Failed to load pickle data" in reason:
+            raise ValueError(f'"{fpath}" cannot be read: damaged, or not a torch file ({reason})') from error
         raise ValueError(
             f'"{fpath}" is a pickle of objects other than tensors and plain values, which could run code '
             "and is not loaded; if you trust the file, convert it once: "
             'torch.save({"state_dict": torch.load(FILE, weights_only=False)["state_dict"], "epoch": EPOCH}, FILE)'
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, IndexError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f'"{fpath}" cannot be read: damaged, or not a torch file ({reason})') from error
     return _plain(loaded)
+
+
+def _scalar_of(module: str) -> Any:
+    """Return NumPy's constructor of a pickled number under a module's name, by which torch looks it up."""
+
+    def scalar(*arguments: Any) -> Any:
+        return np.float64(0.0).__reduce__()[0](*arguments)
+
+    scalar.__module__, scalar.__qualname__ = module, "scalar"
+    return scalar
+
+
+# Before and after NumPy 2.
+_NUMBERS = [_scalar_of("numpy.core.multiarray"), _scalar_of("numpy._core.multiarray")]
 
 
 def _allowed() -> list[Any]:
     from dassl.optim.radam import RAdam
 
-    scalar = np.float64(0.0).__reduce__()[0]
     return [
         *_OPTIMISERS,
         *_SCHEDULES,
@@ -51,9 +65,7 @@ def _allowed() -> list[Any]:
         Counter,
         defaultdict,
         dict,
-        # A NumPy number as val_result, under its module names before and after NumPy 2.
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
+        *_NUMBERS,  # a val_result may be one
         np.dtype,
         type(np.dtype(np.float64)),
         type(np.dtype(np.float32)),

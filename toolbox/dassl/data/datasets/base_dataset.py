@@ -154,9 +154,12 @@ class DatasetBase:
 
         Raises:
             ValueError: If the ending is another.
+            RuntimeError: If this release of Python cannot unpack a tar archive safely.
         """
         if not dst.endswith((".zip", ".tar", ".tar.gz")):
             raise ValueError(f"An archive must end in .zip, .tar or .tar.gz, but got {dst}")
+        if not dst.endswith(".zip") and not hasattr(tarfile, "data_filter"):  # before 3.10.12 and 3.11.4
+            raise RuntimeError(f"This release of Python cannot unpack {dst} safely; update it, or unpack by hand")
         folder = os.path.dirname(dst)
         download_url(url, dst, from_gdrive=from_gdrive)
         print("Extracting file ...")
