@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         if _is_torchscript(path):
-            return torch.jit.load(str(path), map_location="cpu").state_dict()
+            return _torchscript_state(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
@@ -56,10 +58,16 @@ def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
         raise ValueError(f"{what} {path} cannot be read: damaged, or no torch or safetensors file") from error
 
 
+def _torchscript_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read the state dict of a TorchScript archive; torch has no other reader for the form OpenAI publishes in."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.load.*deprecated", category=FutureWarning)
+        state: dict[str, torch.Tensor] = torch.jit.load(str(path), map_location="cpu").state_dict()
+    return state
+
+
 def _is_torchscript(path: Path) -> bool:
     """Tell a TorchScript archive, a zip file that holds code, from a torch.save file."""
-    import zipfile
-
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -79,6 +79,7 @@ class RunRecord:
         self.plan = plan
         self.started = time.perf_counter()
         self.seconds: dict[str, float] = {}
+        self.commit = git_commit()  # now: the tree may change while a long run goes on
 
     def mark(self, name: str, since: float) -> None:
         """Note how many seconds a part of the run took."""
@@ -108,7 +109,7 @@ class RunRecord:
             **outcome,
             "cfg": as_dict(cfg),
             "versions": versions(),
-            "git_commit": git_commit(),
+            "git_commit": self.commit,
             "device": str(trainer.device),
             "seconds": self.seconds,
             "peak_memory_mb": peak_memory_mb(),

@@ -47,17 +47,25 @@ def test_unknown_name_of_the_trainer_module() -> None:
         trainer.Nope  # noqa: B018
 
 
+def test_operations_for_domain_generalisation_are_upstreams() -> None:
+    with pytest.raises(ImportError, match=r"dassl\.modeling\.ops .* comes only with upstream"):
+        import dassl.modeling.ops  # noqa: F401
+
+
 def test_package_is_marked_as_typed() -> None:
     assert (Path(dassl.__file__).parent / "py.typed").is_file()
 
 
 def test_import_is_light_and_leaves_logging_alone() -> None:
     code = (
-        "import logging, sys, time, torch; start = time.perf_counter(); import dassl; "
-        "assert time.perf_counter() - start < 0.2; import dassl.engine; "
-        "print([m for m in ('sklearn', 'tensorboard', 'gdown', 'tabulate', 'pandas') if m in sys.modules], "
-        "logging.root.manager.disable)"
+        "import logging, random, sys, time, torch; import numpy as np; "
+        "start = time.perf_counter(); import dassl; assert time.perf_counter() - start < 0.2; import dassl.engine; "
+        "print([m for m in ('sklearn', 'tensorboard', 'gdown', 'tabulate', 'pandas', 'wilds') if m in sys.modules], "
+        "logging.root.manager.disable); "
+        # What is imported late, in the middle of a seeded run, must not draw random numbers.
+        "state = lambda: (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()); "
+        "before = state(); import torch.utils.tensorboard, tabulate; print(state() == before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout.strip(), done.stderr) == ("[] 0", "")
+    assert (done.stdout.strip(), done.stderr) == ("[] 0\nTrue", "")
     assert logging.root.manager.disable == 0

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dassl.data.datasets import DatasetBase, Datum, build_dataset
+from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum, build_dataset
 from dassl.utils import set_random_seed
 
 
@@ -203,6 +203,30 @@ def test_archives_are_unpacked(tmp_path: Path, ending: str, monkeypatch: pytest.
 def test_unknown_archives_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must end in \.zip, \.tar or \.tar\.gz, but got x\.rar"):
         DatasetBase().download_data("url", "x.rar")
+
+
+def test_archives_need_a_python_that_unpacks_them_safely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(RuntimeError, match=r"cannot unpack x\.tar safely"):
+        DatasetBase().download_data("url", "x.tar")
+
+
+def test_bundled_data_sets_are_upstreams(make_cfg: Any) -> None:
+    with pytest.raises(ValueError, match=r"Data set PACS comes only with upstream Dassl\.pytorch"):
+        build_dataset(make_cfg(DATASET__NAME="PACS"))
+    with pytest.raises(ImportError, match="OfficeHome comes only with upstream"):
+        from dassl.data.datasets import OfficeHome  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'Nope'"):
+        from dassl.data.datasets import Nope  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_a_bundled_name_can_be_registered(make_cfg: Any, data: list[Datum]) -> None:
+    class PACS(DatasetBase):
+        def __init__(self, cfg: Any) -> None:
+            super().__init__(train_x=data)
+
+    DATASET_REGISTRY.register(PACS)
+    assert isinstance(build_dataset(make_cfg(DATASET__NAME="PACS")), PACS)
 
 
 def test_unknown_data_set(make_cfg: Any) -> None:

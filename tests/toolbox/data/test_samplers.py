@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dassl.data.datasets import Datum
-from dassl.data.samplers import build_sampler
+from dassl.data.samplers import RandomDomainSampler, build_sampler
 from dassl.utils import set_random_seed
 
 RECORDS: dict[str, tuple[str, dict[str, int]]] = {
@@ -26,6 +26,12 @@ def test_two_passes_equal_the_record(record: str, data: list[Datum], recorded: d
     sampler: Any = build_sampler(name, data_source=data, **settings_)
     here = [type(sampler).__name__, len(sampler), list(map(int, sampler)), list(map(int, sampler))]
     assert here == recorded["items"][f"sampler/{record}"]
+
+
+@pytest.mark.parametrize("n_domain", [None, 0, -1])
+def test_all_domains(n_domain: int | None, data: list[Datum]) -> None:
+    sampler = RandomDomainSampler(data, 6, n_domain)
+    assert sampler.n_domain == 3
 
 
 def test_sequential(data: list[Datum]) -> None:

@@ -1,4 +1,5 @@
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,14 @@ def test_resume_from_a_best_model_without_a_result(tmp_path: Path, tiny_trainer:
     assert trainer.best_result == -float("inf")
 
 
+def test_best_result_of_a_trainer_without_models(tiny_trainer: Callable[..., Any]) -> None:
+    trainer = tiny_trainer("a", TEST__FINAL_MODEL="best_val", OPTIM__MAX_EPOCH=2)
+    trainer._models.clear()
+    trainer.resume_model_if_exist = lambda directory: 1  # a method that keeps its own files
+    trainer.before_train()
+    assert (trainer.start_epoch, trainer.best_result) == (1, -float("inf"))
+
+
 def test_warmup_run_resumes_as_if_never_stopped(tiny_trainer: Callable[..., Any]) -> None:
     changes = {"OPTIM__WARMUP_EPOCH": 1, "OPTIM__WARMUP_TYPE": "constant", "TEST__NO_TEST": True}
     whole = tiny_trainer("whole", OPTIM__MAX_EPOCH=4, **changes)
@@ -218,7 +227,7 @@ def test_nan_loss_ends_the_run(tiny_trainer: Callable[..., Any]) -> None:
 def test_unknown_trainers(make_cfg: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match=r"belong to \[.*\], but got \[TinyTrainr\] \(do you mean \[TinyTrainer\]\?\)"):
         build_trainer(make_cfg(TRAINER__NAME="TinyTrainr"))
-    for name in ("FixMatch", "DAEL"):
+    for name in ("FixMatch", "DAEL", "DANN"):
         with pytest.raises(ValueError, match=rf"Trainer {name} is .* only upstream Dassl\.pytorch carries; use that"):
             build_trainer(make_cfg(TRAINER__NAME=name))
 
@@ -285,6 +294,36 @@ def test_two_models() -> None:
     assert optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
 
 
+def test_modes_go_through_the_methods_that_models_override() -> None:
+    class Fussy(torch.nn.Module):
+        def eval(self) -> "Fussy":
+            self.mode = "eval"
+            return self
+
+        def train(self, mode: bool = True) -> "Fussy":
+            self.mode = f"train({mode})"
+            return self
+
+    trainer, model = TrainerBase(), Fussy()
+    trainer.register_model("fussy", model)
+    trainer.set_model_mode("eval")
+    assert model.mode == "eval"
+    trainer.set_model_mode("train")
+    assert model.mode == "train(True)"
+
+
+def test_wrapped_models_are_saved_and_resumed_unprefixed(tmp_path: Path) -> None:
+    trainer = TrainerBase()
+    trainer.register_model("net", torch.nn.DataParallel(torch.nn.Linear(1, 1)))
+    trainer.save_model(0, str(tmp_path))
+    assert list(load_checkpoint(str(tmp_path / "net" / "model.pth.tar-1"))["state_dict"]) == ["weight", "bias"]
+    assert trainer.resume_model_if_exist(str(tmp_path)) == 1
+    bare = TrainerBase()
+    bare.register_model("net", torch.nn.Linear(1, 1))
+    bare.load_model(str(tmp_path), epoch=1)
+    assert torch.equal(bare._models["net"].weight, trainer._models["net"].module.weight)  # type: ignore[union-attr]
+
+
 def test_models_saved_half_way_resume_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def make() -> TrainerBase:
         trainer = TrainerBase()
@@ -334,6 +373,14 @@ def test_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     trainer.close_writer()
     assert capsys.readouterr().out == f"Initialize tensorboard (log_dir={tmp_path})\n"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_training_goes_on_without_tensorboard(tiny_trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    trainer = tiny_trainer(OPTIM__MAX_EPOCH=1)
+    with pytest.warns(UserWarning, match="No event files are written, because tensorboard is missing"):
+        trainer.train()
+    assert trainer.epoch == 0 and trainer._writer is None
 
 
 def test_scalars_that_are_written(tiny_trainer: Callable[..., Any]) -> None:

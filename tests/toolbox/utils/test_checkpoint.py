@@ -96,6 +96,29 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, content: bytes) -
     assert "\n" not in str(caught.value)
 
 
+def test_damage_inside_the_pickle_is_told_from_a_foreign_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise pickle.UnpicklingError("Failed to load pickle data (KeyError: 7); ...")
+
+    path = tmp_path / "x.pt"
+    path.touch()
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(ValueError, match="cannot be read: damaged"):
+        load_checkpoint(str(path))
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_numpy_numbers_of_both_generations(tmp_path: Path, module: str) -> None:
+    path = tmp_path / "x"
+    numbers = {"double": np.float64(3.5), "single": np.float32(1.5), "whole": np.int64(3)}
+    torch.save(numbers, path, _use_new_zipfile_serialization=False)
+    names = [name.encode() for name in (np.float64(0).__reduce__()[0].__module__, module)]
+    path.write_bytes(path.read_bytes().replace(names[0] + b"\nscalar", names[1] + b"\nscalar"))
+    read = load_checkpoint(str(path))
+    assert read == {"double": 3.5, "single": 1.5, "whole": 3}
+    assert not any(isinstance(value, np.generic) for value in read.values())
+
+
 @pytest.mark.parametrize("kind", ["step", "multi", "cosine"])
 @pytest.mark.parametrize(
     "optimiser", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, RAdam]
@@ -169,6 +192,24 @@ def test_misfit_is_one_line_with_keys_and_shapes(tmp_path: Path) -> None:
         "unexpected: head.weight, head.bias; of another shape: "
         "backbone.weight (4, 3) instead of (5, 3), backbone.bias (4,) instead of (5,)"
     )
+
+
+def test_wrapped_model_takes_keys_with_and_without_the_prefix(tmp_path: Path) -> None:
+    for keep in (True, False):
+        folder = tmp_path / str(keep)
+        save_checkpoint(state(), str(folder), remove_module_from_keys=not keep)
+        model = torch.nn.DataParallel(torch.nn.Sequential(OrderedDict(net().named_children())))
+        torch.nn.init.zeros_(model.module.head.weight)
+        assert resume_from_checkpoint(str(folder), model) == 5
+        assert torch.equal(model.module.head.weight, net().head.weight)
+
+
+def test_pretrained_weights_of_a_wrapped_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"head.weight": torch.ones(2, 4)}, tmp_path / "w.pt")
+    model = torch.nn.DataParallel(net())
+    load_pretrained_weights(model, str(tmp_path / "w.pt"))
+    assert model.module.head.weight.sum() == 8
+    assert "Successfully loaded" in capsys.readouterr().out
 
 
 def test_long_misfits_are_cut(tmp_path: Path) -> None:
