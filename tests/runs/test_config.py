@@ -1,0 +1,305 @@
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yacs.config import CfgNode
+
+from runs import config
+from runs.config import as_dict, extended_defaults, merge_file, set_key
+
+Plan = Callable[..., Any]
+
+
+def written(folder: Path, text: str | bytes, name: str = "mine.yaml") -> str:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def tree() -> CfgNode:
+    node = CfgNode()
+    node.NAME, node.FLAG, node.COUNT, node.RATE, node.SIZE, node.LIST = "x", False, 3, 0.5, (2, 2), [1.0]
+    node.DEEP = CfgNode({"NAME": "y", "COUNT": 4})
+    return node
+
+
+# ------------------------------------------------------------------------------------------------------------ set_key
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("COUNT", "7", 7),
+        ("COUNT", "-7", -7),
+        ("COUNT", 7, 7),
+        ("RATE", "1e-4", 1e-4),
+        ("RATE", "1", 1.0),
+        ("RATE", 2, 2.0),
+        ("FLAG", "True", True),
+        ("FLAG", True, True),
+        ("SIZE", "(64, 96)", (64, 96)),
+        ("SIZE", [64, 96], (64, 96)),
+        ("LIST", "[1, 2]", [1, 2]),
+        ("LIST", "(1, 2)", [1, 2]),
+        ("NAME", "plain text", "plain text"),
+        ("NAME", "8", "8"),
+        ("NAME", 8, "8"),
+        ("NAME", "1e-3", "1e-3"),
+        ("NAME", "None", "None"),
+        ("NAME", "True", "True"),
+        ("NAME", "'quoted'", "quoted"),
+        ("NAME", "a'b\"c\\d", "a'b\"c\\d"),
+        ("NAME", "/a b/ü.json", "/a b/ü.json"),
+        ("NAME", "[1, 2]", "[1, 2]"),
+        ("NAME", "", ""),
+        ("DEEP.NAME", "z", "z"),
+    ],
+)
+def test_values_get_the_type_of_the_default(key: str, value: Any, expected: Any) -> None:
+    cfg = tree()
+    set_key(cfg, key, value, source="test")
+    found: Any = cfg
+    for part in key.split("."):
+        found = found[part]
+    assert found == expected and type(found) is type(expected)
+
+
+@given(text=st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))
+def test_any_text_that_is_no_literal_arrives_as_it_is(text: str) -> None:
+    cfg = tree()
+    set_key(cfg, "NAME", text, source="test")
+    quoted = len(text) > 1 and text.strip()[-1:] in ("'", '"')
+    found = cfg.NAME
+    assert found == text or quoted
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("COUNT", "three", "int"),
+        ("COUNT", "3.5", "int"),
+        ("COUNT", "", "int"),
+        ("RATE", "fast", "float"),
+        ("RATE", "True", "float"),
+        ("RATE", "nan", "float"),
+        ("FLAG", "1", "bool"),
+        ("FLAG", "true", "bool"),
+        ("LIST", "1", "list"),
+    ],
+)
+def test_values_of_another_type_are_refused(key: str, value: str, kind: str) -> None:
+    cfg = tree()
+    message = f"configuration key {key} in here takes a value of type {kind}, got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        set_key(cfg, key, value, source="here")
+    assert as_dict(cfg) == as_dict(tree())
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("COUMT", "COUNT"),
+        ("DEEP.NAM", "DEEP.NAME"),
+        ("DEEP", "DEEP.NAME"),
+        ("name", "NAME"),
+        ("DEEP.NAME.X", "DEEP.NAME"),
+    ],
+)
+def test_unknown_keys_name_the_nearest(key: str, nearest: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"unknown configuration key '{key}' in here; the nearest known key is '"
+    ) as caught:
+        set_key(tree(), key, "1", source="here")
+    if key != "name":
+        assert str(caught.value).endswith(f"'{nearest}'")
+
+
+def test_a_flag_among_the_overrides(plan: Plan) -> None:
+    with pytest.raises(ValueError, match="flag --seed comes after KEY VALUE overrides; flags must come before them"):
+        plan("--trainer", "AMU", "OPTIM.LR", "0.1", "--seed", "3")
+
+
+# --------------------------------------------------------------------------------------------------------- merge_file
+
+
+def test_a_file_is_merged_key_by_key(tmp_path: Path) -> None:
+    cfg = tree()
+    text = "COUNT: 9\nRATE: 1e-5\nSIZE: (3, 4)\nLIST: [2, 3]\nNAME: 5\nFLAG: yes\nDEEP:\n  COUNT: 8\n  NAME:\n"
+    merge_file(cfg, Path(written(tmp_path, text)))
+    expected = {"NAME": "5", "FLAG": True, "COUNT": 9, "RATE": 1e-5, "SIZE": (3, 4), "LIST": [2, 3]}
+    assert as_dict(cfg) == {**expected, "DEEP": {"NAME": "y", "COUNT": 8}}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "DEEP:\n", "{}"])
+def test_a_file_without_values_changes_nothing(text: str, tmp_path: Path) -> None:
+    cfg = tree()
+    merge_file(cfg, Path(written(tmp_path, text)))
+    assert as_dict(cfg) == as_dict(tree())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A: [1", "is not YAML: "),
+        ("a\tb: \t- x\n  - : :\n", "is not YAML: "),
+        (b"NAME: \xff\xfe", "is not YAML: "),
+        ("!!python/object/apply:os.system ['true']", "is not YAML: "),
+        ("- 1\n- 2\n", "must hold a tree of configuration keys"),
+        ("just words", "must hold a tree of configuration keys"),
+        ("DEEP:\n  NAMES: 3\n", "unknown configuration key 'DEEP.NAMES' in .*nearest known key is 'DEEP.NAME'"),
+        ("1: 2\n", "unknown configuration key '1'"),
+        ("COUNT: {X: 1}\n", "unknown configuration key 'COUNT.X'"),
+        ("COUNT: many\n", "configuration key COUNT in .* takes a value of type int, got 'many'"),
+    ],
+)
+def test_files_with_faults_are_named(text: str | bytes, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError, match=message) as caught:
+        merge_file(tree(), Path(path))
+    assert path in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_every_configuration_file_of_the_project_merges() -> None:
+    files = sorted(config.CONFIGS.rglob("*.yaml"))
+    assert len(files) >= 10
+    for path in files:
+        cfg = extended_defaults()
+        merge_file(cfg, path)
+        assert json.dumps(as_dict(cfg))
+
+
+# ---------------------------------------------------------------------------------------------------------- precedence
+
+
+def test_the_embedded_default(plan: Plan) -> None:
+    made = plan("--trainer", "AMU")
+    cfg = made.cfg
+    assert (made.dataset, made.config, made.eval_only, made.model_dir, made.load_epoch) == (
+        "digits",
+        "tiny",
+        False,
+        "",
+        None,
+    )
+    assert (cfg.DATASET.NAME, cfg.MODEL.BACKBONE.NAME, cfg.DATASET.NUM_SHOTS, cfg.SEED) == ("Digits", "tiny", 16, 1)
+    assert cfg.OUTPUT_DIR == "output/digits/AMU/tiny_16shots/seed1"
+    assert set(cfg.TRAINER) == {"NAME", "AMU"} and cfg.is_frozen()
+
+
+def test_file_then_flag_then_override(plan: Plan, tmp_path: Path) -> None:
+    data = written(tmp_path, "DATASET:\n  NAME: Digits\nSEED: 2\nOPTIM:\n  LR: 0.2\n", "mydata.yaml")
+    trainer = written(tmp_path, "SEED: 3\nOPTIM:\n  LR: 0.3\n  MAX_EPOCH: 30\n", "mine.yaml")
+    files = ["--trainer", "AMU", "--dataset-config-file", data, "--config-file", trainer]
+    from_files = plan(*files)
+    assert (from_files.cfg.SEED, from_files.cfg.OPTIM.LR) == (3, 0.3)  # the trainer's file comes second
+    assert (from_files.dataset, from_files.config) == ("mydata", "mine")
+    assert from_files.cfg.OUTPUT_DIR == "output/mydata/AMU/mine_0shots/seed3"
+    flagged = plan(*files, "--seed", "4").cfg
+    assert (flagged.SEED, flagged.OPTIM.MAX_EPOCH) == (4, 30)
+    assert plan(*files, "--seed", "4", "SEED", "5").cfg.SEED == 5
+    assert plan(*files, "SEED", "6", "SEED", "7").cfg.SEED == 7
+
+
+def test_every_flag_reaches_its_key(plan: Plan) -> None:
+    argv = "--trainer AMU --root r --output-dir o --resume p --seed 0 --backbone RN50 --head h --source-domains a b"
+    argv += " --target-domains c --transforms normalize random_flip"
+    cfg = plan(*argv.split()).cfg
+    assert (cfg.DATASET.ROOT, cfg.OUTPUT_DIR, cfg.RESUME, cfg.SEED) == ("r", "o", "p", 0)
+    assert (cfg.MODEL.BACKBONE.NAME, cfg.MODEL.HEAD.NAME) == ("RN50", "h")
+    assert tuple(cfg.DATASET.SOURCE_DOMAINS) == ("a", "b") and tuple(cfg.DATASET.TARGET_DOMAINS) == ("c",)
+    assert tuple(cfg.INPUT.TRANSFORMS) == ("normalize", "random_flip")
+
+
+def test_seed_zero_is_a_seed_and_negative_is_none(plan: Plan) -> None:
+    assert plan("--trainer", "AMU", "--seed", "0").cfg.OUTPUT_DIR.endswith("/seed0")
+    assert plan("--trainer", "AMU", "SEED", "-1").cfg.SEED == -1
+
+
+@pytest.mark.parametrize(
+    ("argv", "folder"),
+    [
+        (["DATASET.NUM_SHOTS", "4"], "output/digits/AMU/tiny_4shots/seed1"),
+        (["DATASET.NUM_SHOTS", "-1"], "output/digits/AMU/tiny_0shots/seed1"),
+        (["DATASET.SUBSAMPLE_CLASSES", "new"], "output/digits/AMU/tiny_16shots_new/seed1"),
+        (["--eval-only"], "output_eval/digits/AMU/tiny_16shots/seed1"),
+        (["--output-dir", "x"], "x"),
+        (["--output-dir", "x", "OUTPUT_DIR", "y"], "y"),
+    ],
+)
+def test_output_folders(argv: list[str], folder: str, plan: Plan) -> None:
+    found = plan("--trainer", "AMU", *argv).cfg.OUTPUT_DIR
+    assert found == folder
+
+
+def test_the_trainer_may_come_as_an_override(plan: Plan) -> None:
+    assert plan("TRAINER.NAME", "RAFT").cfg.TRAINER.NAME == "RAFT"
+    assert plan("--trainer", "RAFT", "--", "SEED", "9").cfg.SEED == 9
+
+
+def test_the_backbone_chooses_the_trainer_file(plan: Plan) -> None:
+    assert plan("--trainer", "AMU", "--backbone", "RN50").config == "rn50"
+    assert plan("--trainer", "AMU", "MODEL.BACKBONE.NAME", "RN50").config == "rn50"
+    assert plan("--trainer", "AMU", "--backbone", "tiny").config == "tiny"
+    assert plan("--trainer", "AMU", "--backbone", "RN50", "--config-file", "tiny").config == "tiny"
+    for name in ("ViT-B/16", "RN101", "/some/where.pt"):  # without a file of its own a backbone takes the full-size one
+        made = plan("--trainer", "AMU", "--backbone", name)
+        assert (made.config, made.cfg.MODEL.BACKBONE.NAME) == ("rn50", name)
+
+
+def test_files_by_bare_name(plan: Plan) -> None:
+    made = plan("--trainer", "RAFT", "--dataset-config-file", "shapes", "--config-file", "rn50")
+    assert (made.dataset, made.config, made.cfg.DATASET.NAME) == ("shapes", "rn50", "Shapes")
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "no trainer given; --trainer takes one of AMU, RAFT, ZeroshotCLIP"),
+        (["--trainer", "AMUU"], "unknown trainer 'AMUU' (did you mean 'AMU'?); --trainer takes one of AMU, RAFT, Z"),
+        (["--trainer", "zzz"], "unknown trainer 'zzz'; --trainer takes one of AMU, RAFT, ZeroshotCLIP"),
+        (["--trainer", "AMU", "OPTIM.LT", "1"], "the nearest known key is 'OPTIM.LR'"),
+        (["--trainer", "AMU", "TRAINER.AMU.INITS", "1"], "nearest known key is 'TRAINER.AMU.INIT'"),
+        (["--trainer", "AMU", "OPTIM.LR"], "overrides come in pairs KEY VALUE; the last one, 'OPTIM.LR', has no value"),
+    ],
+)
+def test_bad_command_lines(argv: list[str], message: str, plan: Plan) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        plan(*argv)
+
+
+@pytest.mark.parametrize(
+    ("flag", "path", "message"),
+    [
+        ("--dataset-config-file", "mnist", "no data set configuration at mnist; configs/datasets has: digits, image_f"),
+        ("--dataset-config-file", "digits.yml", "no data set configuration at digits.yml; configs/datasets has: "),
+        ("--config-file", "/no/file.yaml", "no AMU trainer configuration at /no/file.yaml; configs/trainers/AMU has: "),
+    ],
+)
+def test_files_that_are_not_there(flag: str, path: str, message: str, plan: Plan) -> None:
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        plan("--trainer", "AMU", flag, path)
+
+
+def test_the_plan_is_frozen(plan: Plan) -> None:
+    made = plan("--trainer", "AMU")
+    with pytest.raises(AttributeError):
+        made.cfg.SEED = 3
+    with pytest.raises(AttributeError):
+        made.dataset = "x"
+
+
+def test_the_defaults_are_fresh_each_time() -> None:
+    first = extended_defaults()
+    first.OPTIM.LR = 99.0
+    first.TRAINER.AMU.INIT = "x"
+    second = extended_defaults()
+    assert second.OPTIM.LR != 99.0 and second.TRAINER.AMU.INIT == "class_mean"
+    assert (second.TRAIN.VIEWS, second.OPTIM.ADAM_EPS, second.DATASET.SUBSAMPLE_CLASSES) == ("online", 1e-4, "all")

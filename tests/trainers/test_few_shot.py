@@ -1,0 +1,165 @@
+"""The base of the trainers, tried out by the smallest of them where one is needed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
+from features import extraction
+from trainers import few_shot
+from trainers.few_shot import batch_accuracy
+
+Train = Callable[..., Any]
+
+
+class StrangersData(DatasetBase):
+    """A data set without templates whose labels may leave a gap."""
+
+    labels = (0, 1)
+
+    def __init__(self, cfg: Any) -> None:
+        images = sorted(Path(cfg.DATASET.ROOT).rglob("*.png"))[:6]
+        items = [
+            Datum(
+                impath=str(path),
+                label=self.labels[index % len(self.labels)],
+                classname=f"c{self.labels[index % len(self.labels)]}",
+            )
+            for index, path in enumerate(images)
+        ]
+        super().__init__(train_x=items, test=items)
+
+
+@pytest.fixture
+def strangers_data() -> Iterator[type[StrangersData]]:
+    data = type("StrangersData", (StrangersData,), {})
+    DATASET_REGISTRY.register(data, force=True)
+    yield data
+    DATASET_REGISTRY._objects.pop("StrangersData")
+
+
+def test_a_data_set_without_templates(build: Train, strangers_data: Any) -> None:
+    trainer = build("ZeroshotCLIP", "DATASET.NAME", "StrangersData")
+    assert trainer.class_prompts() == [["a photo of a c0."], ["a photo of a c1."]]
+    trainer.test()
+    assert trainer.outcome["split"] == "test"
+
+
+def test_labels_with_a_gap(train_main: Train, strangers_data: Any) -> None:
+    strangers_data.labels = (0, 3)
+    run = train_main("AMU", "DATASET.NAME", "StrangersData")
+    assert run.status == 1 and "labels go up to 3 but only 2 classes have images" in run.error
+
+
+def test_batch_accuracy_by_hand() -> None:
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0]], requires_grad=True)
+    assert batch_accuracy(logits, torch.tensor([0, 0, 0])) == pytest.approx(200 / 3)
+
+
+def test_an_anomaly_names_epoch_and_batch_counted_from_one(build: Train) -> None:
+    trainer = build("AMU")
+    trainer.epoch, trainer.batch_idx = 6, 0
+    trainer.detect_anomaly(torch.tensor(1e30))
+    for value in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(FloatingPointError, match=f"loss is {value} at epoch 7, batch 1; try a smaller OPTIM.LR"):
+            trainer.detect_anomaly(torch.tensor(value))
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [("4", [4, 2]), ("6", [6]), ("64", [6]), ("1", [1] * 6)])
+def test_no_image_of_an_epoch_is_lost(batch: str, sizes: list[int], build: Train) -> None:
+    for views in ("2", "online"):
+        trainer = build("AMU", "DATALOADER.TRAIN_X.BATCH_SIZE", batch, "TRAIN.VIEWS", views)
+        trainer._choose_batches()
+        assert [len(found["label"]) for found in trainer.train_loader_x] == sizes
+        assert len(trainer.train_loader_x) == trainer.steps_per_epoch == len(sizes)
+
+
+def test_cached_views_differ_and_are_the_encoded_images(build: Train) -> None:
+    trainer = build("AMU", "TRAIN.VIEWS", "3")
+    features, labels = trainer.encode_views(3)
+    assert features["clip"].shape == (3, 6, 64) and labels.tolist() == [
+        item.label for item in trainer.dm.dataset.train_x
+    ]
+    assert not torch.allclose(features["clip"][0], features["clip"][1])
+    plain = build("AMU", "INPUT.TRANSFORMS", "('normalize',)")
+    fixed, _ = plain.encode_views(2)
+    assert torch.equal(fixed["clip"][0], fixed["clip"][1])  # without augmentation all views are one
+
+
+def test_epochs_take_turns_with_the_views_in_new_orders(build: Train) -> None:
+    trainer = build("AMU")
+    trainer._choose_batches()
+    shown = []
+    for trainer.epoch in range(3):
+        trainer.before_epoch()
+        shown.append(torch.cat([batch["clip"] for batch in trainer.train_loader_x]))
+    views = trainer.train_loader_x.features["clip"]
+    for epoch, found in enumerate(shown):
+        view = views[epoch % 2]
+        assert sorted(found.sum(dim=1).tolist()) == sorted(view.sum(dim=1).tolist())
+        assert not torch.equal(found, view)
+    assert not torch.equal(shown[0], shown[2])  # the same view
+
+
+def test_views_do_not_depend_on_what_was_drawn_before(build: Train) -> None:
+    trainer = build("RAFT")
+    first, _ = trainer.encode_views(2)
+    torch.manual_seed(77)
+    second, _ = trainer.encode_views(2)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_memory_is_refused_with_the_way_out(train_main: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "MEMORY_LIMIT", 1000)
+    run = train_main("RAFT")
+    assert run.status == 1 and "features of 12 images need" in run.error and "use TRAIN.VIEWS online" in run.error
+    assert train_main("RAFT", "TRAIN.VIEWS", "online", "OPTIM.MAX_EPOCH", "1").status == 0
+
+
+def test_a_split_that_fits_is_encoded_once_and_one_that_does_not_every_time(
+    build: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build("RAFT")
+    encoded = []
+    original = trainer.encode
+
+    def counting(images: torch.Tensor) -> Any:
+        encoded.append(len(images))
+        return original(images)
+
+    monkeypatch.setattr(trainer, "encode", counting)
+    small = [trainer.collect_branches("val", trainer.val_loader) for _ in range(3)]
+    assert encoded == [6]
+    trainer._memory.clear()
+    encoded.clear()
+    monkeypatch.setattr(few_shot, "MEMORY_LIMIT", 0)
+    large = trainer.collect_branches("val", trainer.val_loader)
+    assert encoded == [6, 6]  # once to measure, once to use
+    assert all(torch.equal(large[0][name], small[2][0][name]) for name in large[0])
+    assert torch.equal(large[1], small[0][1])
+
+
+def test_the_test_split_is_streamed(build: Train) -> None:
+    trainer = build("RAFT", "DATALOADER.TEST.BATCH_SIZE", "2")
+    streamed, labels = trainer.collect_branches("test", trainer.test_loader)
+    assert "test" not in trainer._memory and len(labels) == 9
+    whole = build("RAFT").collect_branches("test", build("RAFT").test_loader)[0]
+    torch.testing.assert_close(streamed["zero_shot"], whole["zero_shot"], rtol=1e-4, atol=1e-4)
+
+
+def test_the_last_evaluation_is_what_outcome_keeps(build: Train) -> None:
+    trainer = build("ZeroshotCLIP")
+    trainer.test("val")
+    assert trainer.outcome["split"] == "val"
+    accuracy = trainer.test()
+    assert trainer.outcome["split"] == "test"
+    assert (
+        trainer.outcome["branches"] == {"zero_shot": accuracy} == {"zero_shot": trainer.outcome["zero_shot_accuracy"]}
+    )
+
+
+def test_an_unknown_split(train_main: Train) -> None:
+    assert "train" in train_main("ZeroshotCLIP", "TEST.SPLIT", "train").error
