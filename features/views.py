@@ -23,7 +23,7 @@ def parse_views(value: str) -> int | None:
     """
     if value == ONLINE:
         return None
-    if not value.isdigit() or int(value) < 1:
+    if not (value.isascii() and value.isdigit()) or int(value) < 1:
         raise ValueError(f'TRAIN.VIEWS must be "online" or a positive integer, got {value!r}')
     return int(value)
 

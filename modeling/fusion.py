@@ -16,6 +16,7 @@ from modeling.text_classifier import zero_shot_logits as clip_logits
 
 _MAX = torch.finfo(torch.float32).max
 _EPS = torch.finfo(torch.float32).eps
+_NOISE = 8 * _EPS  # spread of a constant row relative to its size: the rounding of a mean
 # The released kurtosis form divides by this. It suits C = 1000 classes; a weight at C = 10 is about seven times larger.
 _MOMENT_SCALE = 250.0
 
@@ -34,8 +35,8 @@ def standardize_logits(logits: Tensor) -> Tensor:
     """
     _check_logits(logits)
     logits = logits.float()
-    std = logits.std(dim=-1, keepdim=True)
-    return (logits - logits.mean(dim=-1, keepdim=True)) / torch.where(std > 0, std, torch.ones_like(std))
+    std, constant = _std(logits)
+    return torch.where(constant, 0.0, (logits - logits.mean(dim=-1, keepdim=True)) / std)
 
 
 def uncertainty_weight(zero_shot_logits: Tensor, *, kind: str, power: float) -> Tensor:
@@ -58,8 +59,8 @@ def uncertainty_weight(zero_shot_logits: Tensor, *, kind: str, power: float) -> 
     """
     if kind not in UNCERTAINTY_KINDS:
         raise ValueError(f"unknown uncertainty kind {kind!r}; choose from {', '.join(UNCERTAINTY_KINDS)}")
-    if not power >= 0:
-        raise ValueError(f"uncertainty power must be >= 0, got {power}")
+    if not 0 <= power < math.inf:
+        raise ValueError(f"uncertainty power must be >= 0 and finite, got {power}")
     _check_logits(zero_shot_logits)
     weights = UNCERTAINTY_KINDS[kind](zero_shot_logits.detach().float(), power)
     return weights.clamp(max=_MAX)
@@ -126,22 +127,23 @@ def amu_logits(
 
 def _kurtosis_weight(logits: Tensor, power: float) -> Tensor:
     """1 / kappa^power on the LOGITS; the population standard deviation makes kappa >= 1 and the weight at most 1."""
+    magnitude = logits.abs().amax(dim=-1, keepdim=True)  # kurtosis ignores scale; sums of huge logits overflow
+    logits = logits / torch.where(magnitude > 0, magnitude, 1.0)
     centred = logits - logits.mean(dim=-1, keepdim=True)
-    scale = centred.abs().amax(dim=-1, keepdim=True)  # keeps fourth powers of large logits finite
-    centred = centred / torch.where(scale > 0, scale, torch.ones_like(scale))
+    reach = centred.abs().amax(dim=-1, keepdim=True)
+    constant = reach <= _NOISE
+    centred = centred / torch.where(constant, 1.0, reach)  # and fourth powers of small differences vanish
     variance = centred.square().mean(dim=-1, keepdim=True)
-    fourth = centred.pow(4).mean(dim=-1, keepdim=True)
-    kurtosis = fourth / torch.where(variance > 0, variance, torch.ones_like(variance)).square()
-    return kurtosis.clamp(min=1.0).pow(-power)
+    kurtosis = centred.pow(4).mean(dim=-1, keepdim=True) / torch.where(constant, 1.0, variance).square()
+    return torch.where(constant, 1.0, kurtosis).clamp(min=1.0).pow(-power)
 
 
 def _moment_weight(logits: Tensor, power: float) -> Tensor:
     p = logits.softmax(dim=-1)
-    std = p.std(dim=-1, keepdim=True)
-    z = (p - p.mean(dim=-1, keepdim=True)) / torch.where(std > 0, std, torch.ones_like(std))
-    kurtosis = z.pow(4).mean(dim=-1, keepdim=True)
+    std, constant = _std(p)
+    z = (p - p.mean(dim=-1, keepdim=True)) / std
     # Equal probabilities have no tail at all: the smallest kurtosis there is stands for them.
-    kurtosis = torch.where(std > 0, kurtosis, torch.ones_like(kurtosis))
+    kurtosis = torch.where(constant, 1.0, z.pow(4).mean(dim=-1, keepdim=True))
     return (kurtosis / _MOMENT_SCALE).pow(-power)
 
 
@@ -199,6 +201,13 @@ UNCERTAINTY_KINDS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "var": _var_weight,
     "none": _no_weight,
 }
+
+
+def _std(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the unbiased std of each row (N, 1), and which rows are constant up to rounding; those get std 1."""
+    std = rows.std(dim=-1, keepdim=True)
+    constant = std <= _NOISE * rows.abs().amax(dim=-1, keepdim=True)
+    return torch.where(constant, 1.0, std), constant
 
 
 def _check_logits(logits: Tensor) -> None:

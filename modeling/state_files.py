@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -54,7 +53,8 @@ def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
             f"{what} {path} holds more than tensors, which is not loaded because it could run code; "
             "re-save its state dict with torch.save or safetensors"
         ) from error
-    except (RuntimeError, SafetensorError, EOFError, OSError, KeyError, IndexError) as error:
+    # The readers meet damage in many ways: BadZipFile, struct.error, TypeError, UnicodeDecodeError and more.
+    except Exception as error:
         raise ValueError(f"{what} {path} cannot be read: damaged, or no torch or safetensors file") from error
 
 

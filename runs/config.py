@@ -106,7 +106,7 @@ def merge_file(cfg: CfgNode, path: Path) -> None:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ValueError(f"{path} must hold a tree of configuration keys")
-    for key, value in _leaves(tree):
+    for key, value in leaves(tree):
         if value is not None:
             set_key(cfg, key, value, source=str(path))
 
@@ -119,7 +119,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
     Raises:
         ValueError: If the key is unknown (naming the nearest known key) or the type is wrong.
     """
-    known = dict(_leaves(cfg))
+    known = dict(leaves(cfg))
     if key.startswith("-"):
         raise ValueError(f"flag {key} comes after KEY VALUE overrides; flags must come before them")
     if key not in known:
@@ -130,6 +130,8 @@ def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
         decoded = str(value)
     if isinstance(current, float) and isinstance(decoded, int) and not isinstance(decoded, bool):
         decoded = float(decoded)
+    if isinstance(current, (tuple, list)) and len(current) > 1 and not isinstance(current[0], str):
+        _check_numbers(key, decoded, len(current), source)
     try:
         # yacs reads a string as a literal once more, so a string that is meant is quoted.
         cfg.merge_from_list([key, repr(decoded) if isinstance(decoded, str) else decoded])
@@ -140,15 +142,23 @@ def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
         ) from error
 
 
+def _check_numbers(key: str, value: Any, length: int, source: str) -> None:
+    """Refuse what is not as many numbers as the default has: a size, a range, a colour."""
+    numbers = isinstance(value, (tuple, list)) and all(isinstance(item, (int, float)) for item in value)
+    if not numbers or len(value) != length:
+        raise ValueError(f"configuration key {key} in {source} takes {length} numbers, got {value!r}")
+
+
 def as_dict(cfg: CfgNode) -> dict[str, Any]:
     """Return a configuration tree as plain nested dicts."""
     return {key: as_dict(value) if isinstance(value, CfgNode) else value for key, value in cfg.items()}
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key of a tree, dotted, with its value."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -12,7 +12,7 @@ import torch
 from dassl.engine import build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
-from runs.record import EvaluationLog, RunRecord, set_aside
+from runs.record import EvaluationLog, RunRecord, check_settings, set_aside
 
 _DEFAULT_THREADS = torch.get_num_threads()
 
@@ -32,7 +32,7 @@ def execute(plan: RunPlan) -> dict[str, Any]:
     # Part of the configuration, because the number of threads decides the order of float sums, so the last digits.
     torch.set_num_threads(cfg.TRAIN.NUM_THREADS or _DEFAULT_THREADS)
     output_dir = Path(cfg.OUTPUT_DIR)
-    _prepare_folder(output_dir)
+    _prepare_folder(plan, output_dir)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
@@ -76,7 +76,8 @@ def epoch_to_load(plan: RunPlan) -> int | None:
     return max(saved, default=None)
 
 
-def _prepare_folder(output_dir: Path) -> None:
+def _prepare_folder(plan: RunPlan, output_dir: Path) -> None:
+    """Make the run folder, check that what it holds belongs to this run, and note the settings there."""
     probe = output_dir / ".writable"
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,12 @@ def _prepare_folder(output_dir: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OSError(f"output folder {output_dir} cannot be written: {error.strerror}") from error
-    set_aside(output_dir)
+    if plan.cfg.RESUME and not Path(plan.cfg.RESUME).is_dir():
+        raise FileNotFoundError(f"no run folder to resume from at {plan.cfg.RESUME}")
+    if not plan.eval_only:
+        check_settings(plan.cfg, output_dir)
+    if not plan.no_train:
+        set_aside(output_dir)
 
 
 def _log_only(text: str) -> None:

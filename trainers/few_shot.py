@@ -15,6 +15,7 @@ from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter
+from datasets.validation import has_own_validation
 from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches
 from features.views import FeatureBatches, ViewDataset, parse_views
 from modeling.alpha_search import accuracy_percent
@@ -25,6 +26,7 @@ from modeling.schedules import TableScheduler
 from modeling.text_classifier import IMAGENET_TEMPLATES, build_text_classifier, fill_templates, read_prompt_file
 
 FINAL_MODELS = ("last_step", "best_val")
+SPLITS = ("val", "test")
 Branches = dict[str, Tensor]
 
 
@@ -69,9 +71,13 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         check_backbone(cfg.MODEL.BACKBONE.NAME)
         self.outcome = {}
         self._memory: dict[str, tuple[Features, Tensor]] = {}
-        if cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
+        for key, accepted in (("FINAL_MODEL", FINAL_MODELS), ("SPLIT", SPLITS)):
+            if cfg.TEST[key] not in accepted:
+                raise ValueError(f"unknown TEST.{key} {cfg.TEST[key]!r}; choose from {', '.join(accepted)}")
+        if cfg.INPUT.NO_TRANSFORM or cfg.DATALOADER.K_TRANSFORMS != 1:
             raise ValueError(
-                f"unknown TEST.FINAL_MODEL {cfg.TEST.FINAL_MODEL!r}; choose from {', '.join(FINAL_MODELS)}"
+                "INPUT.NO_TRANSFORM must be False and DATALOADER.K_TRANSFORMS 1: "
+                "the encoders take one tensor an image; TRAIN.VIEWS gives several views"
             )
 
     # ------------------------------------------------------------------------------------------------ construction
@@ -80,7 +86,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """Load CLIP, build its text classifier, then what the method trains."""
         self.backbone = load_clip(self.cfg.MODEL.BACKBONE.NAME, precision=self.settings.PREC, device=self.device)
         self._check_input_size()
-        if self.cfg.TEST.FINAL_MODEL == "best_val" and not self.has_validation():
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and not has_own_validation(self.dm.dataset):
             raise ValueError("TEST.FINAL_MODEL best_val needs validation images that are not the test images")
         self.classnames = list(self.dm.dataset.classnames)
         if len(self.classnames) != self.num_classes:
@@ -106,14 +112,6 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         if not source.endswith(".json"):
             raise ValueError(f"unknown PROMPTS {source!r}; choose templates, imagenet7 or the path of a .json file")
         return read_prompt_file(source, self.classnames)
-
-    def has_validation(self) -> bool:
-        """Tell whether there are validation images to choose on.
-
-        ImageNet in CoOp's protocol uses one set as both; choosing on it would be choosing on the test set.
-        """
-        val, test = self.dm.dataset.val or (), self.dm.dataset.test
-        return bool(val) and {item.impath for item in val} != {item.impath for item in test}
 
     def register_trained(self, name: str, module: nn.Module, rates: list[float]) -> None:
         """Register a module with its optimiser and the learning rate of every iteration."""
@@ -157,7 +155,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def encode_views(self, num_views: int) -> tuple[Features, Tensor]:
         """Encode augmented views of the training images: features (V, N, ...) by name, labels (N,)."""
-        views = ViewDataset(self.train_loader_x.dataset, num_views=num_views, seed=self.cfg.SEED)
+        views = ViewDataset(self.dm.train_loader_x.dataset, num_views=num_views, seed=self.cfg.SEED)
         loader = DataLoader(
             views, batch_size=self.cfg.DATALOADER.TEST.BATCH_SIZE, num_workers=self.cfg.DATALOADER.NUM_WORKERS
         )
@@ -306,7 +304,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def protocol(self) -> dict[str, Any]:
         """Say how the model and its numbers were chosen."""
-        best = self.cfg.TEST.FINAL_MODEL == "best_val"
+        best = self.cfg.TEST.FINAL_MODEL == "best_val" and self.get_model_names()
         return {
             "final_model": self.cfg.TEST.FINAL_MODEL,
             "selected_on": "validation" if best else "none",

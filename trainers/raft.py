@@ -11,6 +11,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from datasets.validation import has_own_validation
 from features.extraction import Features
 from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
 from modeling.clip_backbone import check_attention_pooling
@@ -119,7 +120,7 @@ class RAFT(FewShotTrainer):
         """Choose alpha on validation images, never on the test set."""
         if self.settings.ALPHA_RULE == "fixed":
             return
-        if not self.has_validation():
+        if not has_own_validation(self.dm.dataset):
             print(f"alpha stays at {self.fusion_alpha:.2f}: there are no validation images to choose it on")
             return
         branches, labels = self.collect_branches("val", self.val_loader)
