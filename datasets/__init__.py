@@ -5,12 +5,6 @@ A new data set is one file in this folder; it is found and imported here without
 
 import importlib
 import pkgutil
-import sys
-from pathlib import Path
-
-_repository = str(Path(__file__).resolve().parents[1])
-if _repository not in sys.path:  # a program elsewhere that finds this package alone lacks the modules beside it
-    sys.path.append(_repository)
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -5,7 +5,6 @@ from PIL import Image
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.generated_images import GeneratedDataset
 from datasets.shape_rendering import draw_shape
-from pretraining.outlines import SHAPE_NAMES
 
 IMAGES_PER_CLASS = 90
 SIZE = 64  # pixels
@@ -18,7 +17,20 @@ class Shapes(GeneratedDataset):
     dataset_dir = "shapes"
     split_file = "split_zhou_Shapes.json"
     templates = ("a photo of a {}.",)
-    names = SHAPE_NAMES
+    names = (
+        "circle",
+        "square",
+        "triangle",
+        "star",
+        "cross",
+        "ring",
+        "heart",
+        "crescent",
+        "arrow",
+        "hexagon",
+        "diamond",
+        "pentagon",
+    )
 
     def draw_class(self, label: int) -> list[tuple[str, Image.Image]]:
         """Return the drawings of a shape; the stem is their number."""

@@ -19,3 +19,10 @@ def test_ninety_of_each_half_for_testing(make_cfg: Callable[..., Any], tmp_path:
     image = Image.open(item.impath)
     assert image.size == (64, 64) and image.mode == "RGB"
     assert image.tobytes() == draw_shape(item.classname, int(Path(item.impath).stem), size=64, seed=0).tobytes()
+
+
+def test_the_classes_are_those_that_can_be_drawn() -> None:
+    from datasets.shapes import Shapes
+    from pretraining.outlines import SHAPE_NAMES
+
+    assert Shapes.names == SHAPE_NAMES
