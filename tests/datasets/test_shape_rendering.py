@@ -36,9 +36,11 @@ def test_drawings_differ_by_name_index_and_seed() -> None:
 
 
 def test_drawing_leaves_the_global_random_state_alone() -> None:
-    before = np.random.get_state()[1].copy()
+    state: Any = np.random.get_state()
+    before = state[1].copy()
     draw_shape("heart", 1)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+    state = np.random.get_state()
+    np.testing.assert_array_equal(before, state[1])
 
 
 def test_a_scan_has_twelve_pixels_across_and_sixteen_greys() -> None:
