@@ -63,7 +63,7 @@ def test_one_step_is_the_papers(build: Train) -> None:
     trainer = started(build("RAFT", *settings))
     twin = torch.nn.ModuleList([type(trainer.region_attention)(trainer.backbone.attention_pool)])[0]
     optimizer = torch.optim.AdamW(twin.parameters(), lr=1.0, weight_decay=0.01, eps=1e-4)
-    rates = warmup_cosine_table(0.003, total_steps=8, warmup_steps=2)
+    rates = warmup_cosine_table(0.006, total_steps=8, warmup_steps=2)
     trainer.before_epoch()
     layer = trainer.region_attention
     for trainer.batch_idx, batch in enumerate(list(trainer.train_loader_x)):  # noqa: B020
@@ -105,7 +105,7 @@ def test_the_released_schedule_stands_still_for_two_steps(build: Train) -> None:
     released.epoch = 1
     released.run_epoch()
     assert moved(released, start)
-    assert released.sched.table[:4] == pytest.approx([0.0, 0.0, 0.001, 0.002])
+    assert released.sched.table[:4] == pytest.approx([0.0, 0.0, 0.002, 0.004])
 
 
 # ----------------------------------------------------------------------------------------------------------- alpha
@@ -205,4 +205,4 @@ def test_bad_settings(key: str, value: str, message: str, train_main: Train) -> 
 
 def test_no_warm_up(build: Train) -> None:
     for epochs in ("0", "-1"):
-        assert build("RAFT", "OPTIM.WARMUP_EPOCH", epochs).sched.table[0] == pytest.approx(0.003)
+        assert build("RAFT", "OPTIM.WARMUP_EPOCH", epochs).sched.table[0] == pytest.approx(0.006)
