@@ -63,7 +63,7 @@ def test_import_is_light_and_leaves_logging_alone() -> None:
         "print([m for m in ('sklearn', 'tensorboard', 'gdown', 'tabulate', 'pandas', 'wilds') if m in sys.modules], "
         "logging.root.manager.disable); "
         # What is imported late, in the middle of a seeded run, must not draw random numbers.
-        "state = lambda: (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()); "
+        "state = lambda: [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]; "
         "before = state(); import torch.utils.tensorboard, tabulate; print(state() == before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from yacs.config import CfgNode
@@ -88,6 +89,82 @@ def test_merging_twice_is_merging_once(pairs: dict[str, int]) -> None:
     twice.merge_from_list(changes)
     twice.merge_from_list(changes)
     assert once == twice
+
+
+LEAVES = flatten(get_cfg_default())
+TEXT = st.text("abcdefg_/", min_size=1, max_size=8)
+
+
+def values(default: Any) -> st.SearchStrategy[Any]:
+    """Values that may replace a default: of its type, lists and tuples for each other."""
+    if isinstance(default, bool):
+        return st.booleans()
+    if isinstance(default, (list, tuple)):
+        items = st.lists(st.integers(-9, 9) | st.floats(-9, 9) | TEXT, max_size=4)
+        return items | items.map(tuple)
+    return {int: st.integers(-1000, 1000), float: st.floats(-1000, 1000), str: TEXT}[type(default)]
+
+
+CHANGES = st.lists(st.sampled_from(sorted(LEAVES)), max_size=6, unique=True).flatmap(
+    lambda keys: st.fixed_dictionaries({key: values(LEAVES[key]) for key in keys})
+)
+
+
+def nested(changes: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in changes.items():
+        *nodes, key = path.split(".")
+        node = tree
+        for name in nodes:
+            node = node.setdefault(name, {})
+        node[key] = list(value) if isinstance(value, tuple) else value
+    return tree
+
+
+def cast_like(default: Any, value: Any) -> Any:
+    """What replaces a default keeps its type where both are sequences."""
+    return type(default)(value) if isinstance(default, (list, tuple)) else value
+
+
+@settings(max_examples=40)
+@given(dataset=CHANGES, trainer=CHANGES, flags=CHANGES, pairs=CHANGES)
+def test_the_order_of_merging_is_the_order_of_precedence(
+    tmp_path_factory: pytest.TempPathFactory,
+    dataset: dict[str, Any],
+    trainer: dict[str, Any],
+    flags: dict[str, Any],
+    pairs: dict[str, Any],
+) -> None:
+    """Data set file, trainer file, flags by assignment, then KEY VALUE pairs; the rest keeps its default."""
+    folder = tmp_path_factory.mktemp("yaml")
+    cfg = get_cfg_default()
+    for name, changes in (("dataset", dataset), ("trainer", trainer)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(nested(changes)))
+        cfg.merge_from_file(str(folder / f"{name}.yaml"))
+    for path, value in flags.items():
+        *nodes, key = path.split(".")
+        node = cfg
+        for name in nodes:
+            node = node[name]
+        node[key] = cast_like(LEAVES[path], value)
+    cfg.merge_from_list([part for key, value in pairs.items() for part in (key, repr(value))])
+    cfg.freeze()
+    merged = {**LEAVES, **dataset, **trainer, **flags, **pairs}
+    assert flatten(cfg) == {key: cast_like(LEAVES[key], value) for key, value in merged.items()}
+    assert {key: type(value) for key, value in flatten(cfg).items()} == {k: type(v) for k, v in LEAVES.items()}
+    assert flatten(get_cfg_default()) == LEAVES
+
+
+@given(name=st.sampled_from(["COOP", "MaPLe", "TaskRes", "x1"]), leaf=TEXT, value=st.integers() | TEXT)
+def test_new_nodes_are_merged_into_like_old_ones(name: str, leaf: str, value: Any) -> None:
+    cfg = get_cfg_default()
+    setattr(cfg.TRAINER, name, CfgNode())
+    cfg.TRAINER[name][leaf] = value
+    other = cfg.clone()
+    cfg.merge_from_list([f"TRAINER.{name}.{leaf}", repr(value)])
+    assert cfg == other
+    clean_cfg(cfg, name)
+    assert set(cfg.TRAINER) == ({"NAME", name} if name.isupper() else {"NAME"})
 
 
 @pytest.mark.parametrize("changes", [["OPTIM.LRR", "1"], ["NOPE", "1"]])

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +98,48 @@ def test_properties_of_samples(labels: list[int], shots: int, seed: int) -> None
         if count < shots:
             kept = [item.index for item in drawn if item.label == label]
             assert kept == sorted(kept)
+
+
+def sample_by_the_rules(items: list[Any], shots: int, repeat: bool) -> list[Any]:
+    """Few-shot sampling written down a second time, from its rules alone."""
+    labels = sorted({item.label for item in items}, key=[item.label for item in items].index)
+    drawn = []
+    for label in labels:
+        stored = [item for item in items if item.label == label]
+        if len(stored) >= shots:
+            drawn += random.sample(stored, shots)
+        else:
+            drawn += random.choices(stored, k=shots) if repeat else stored
+    return drawn
+
+
+def other_generators() -> tuple[list[int], list[int]]:
+    """The states of NumPy's and torch's generators."""
+    state: Any = np.random.get_state()
+    return [*state[1].tolist(), state[2]], torch.get_rng_state().tolist()
+
+
+@given(
+    sources=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=25), min_size=1, max_size=3),
+    shots=st.integers(1, 9),
+    repeat=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_samples_follow_the_rules_and_leave_the_generator_where_they_say(
+    sources: list[list[int]], shots: int, repeat: bool, seed: int
+) -> None:
+    items = [fake(labels) for labels in sources]
+    others = other_generators()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        random.seed(seed)
+        drawn: Any = DatasetBase().generate_fewshot_dataset(*items, num_shots=shots, repeat=repeat)
+        state = random.getstate()
+    random.seed(seed)
+    expected = [sample_by_the_rules(source, shots, repeat) for source in items]
+    assert drawn == (expected[0] if len(expected) == 1 else expected)
+    assert random.getstate() == state
+    assert other_generators() == others
 
 
 @settings(deadline=None)

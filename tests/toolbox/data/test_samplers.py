@@ -1,9 +1,12 @@
+import random
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+import torch
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dassl.data.datasets import Datum
@@ -94,6 +97,35 @@ def test_class_batches(source: list[Any], n_ins: int, seed: int, data: st.DataOb
     sizes = Counter(item.label for item in source)
     repeats = Counter(order)
     assert all(repeats[i] == 1 for i in repeats if sizes[source[i].label] >= n_ins)
+
+
+@given(
+    source=sources("label", 1),
+    n_ins=st.integers(1, 4),
+    seed=st.integers(0, 9),
+    name=st.sampled_from(["RandomClassSampler", "RandomDomainSampler", "SeqDomainSampler"]),
+)
+def test_order_depends_on_the_global_generators_alone(source: list[Any], n_ins: int, seed: int, name: str) -> None:
+    items: list[Any] = [SimpleNamespace(label=item.label, domain=index % 2) for index, item in enumerate(source)]
+    assume(name == "RandomClassSampler" or len(items) >= 2 * n_ins)
+    outcomes = []
+    for _ in range(2):
+        set_random_seed(seed)
+        others = other_generators()
+        sampler: Any = build_sampler(name, data_source=items, batch_size=2 * n_ins, n_ins=n_ins)
+        orders = list(sampler), list(sampler)
+        assert all(0 <= index < len(items) for order in orders for index in order)
+        outcomes.append((orders, random.random(), other_generators()))
+        short = name == "RandomClassSampler" and min(Counter(item.label for item in items).values()) < n_ins
+        assert short or other_generators() == others
+        assert other_generators()[1] == others[1]
+    assert outcomes[0] == outcomes[1]
+
+
+def other_generators() -> tuple[list[int], list[int]]:
+    """The states of NumPy's generator, which only short classes draw from, and torch's, which nothing here does."""
+    state: Any = np.random.get_state()
+    return [*state[1].tolist(), state[2]], torch.get_rng_state().tolist()
 
 
 def test_errors(data: list[Datum]) -> None:

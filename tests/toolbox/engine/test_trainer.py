@@ -1,3 +1,4 @@
+import random
 import re
 import sys
 import warnings
@@ -5,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -224,6 +226,16 @@ def test_nan_loss_ends_the_run(tiny_trainer: Callable[..., Any]) -> None:
         trainer.train()
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("-inf")]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_losses_that_are_not_finite(value: Any, dtype: torch.dtype) -> None:
+    trainer = TrainerBase()
+    for finite in (torch.tensor(1.0, dtype=dtype), torch.tensor([1.0], dtype=dtype), torch.ones(2, dtype=dtype)):
+        trainer.detect_anomaly(finite)
+    with pytest.raises(FloatingPointError, match="Loss is infinite or NaN!"):
+        trainer.detect_anomaly(torch.tensor(value, dtype=dtype))
+
+
 def test_unknown_trainers(make_cfg: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match=r"belong to \[.*\], but got \[TinyTrainr\] \(do you mean \[TinyTrainer\]\?\)"):
         build_trainer(make_cfg(TRAINER__NAME="TinyTrainr"))
@@ -313,15 +325,15 @@ def test_modes_go_through_the_methods_that_models_override() -> None:
 
 
 def test_wrapped_models_are_saved_and_resumed_unprefixed(tmp_path: Path) -> None:
-    trainer = TrainerBase()
+    trainer: Any = TrainerBase()
     trainer.register_model("net", torch.nn.DataParallel(torch.nn.Linear(1, 1)))
     trainer.save_model(0, str(tmp_path))
     assert list(load_checkpoint(str(tmp_path / "net" / "model.pth.tar-1"))["state_dict"]) == ["weight", "bias"]
     assert trainer.resume_model_if_exist(str(tmp_path)) == 1
-    bare = TrainerBase()
+    bare: Any = TrainerBase()
     bare.register_model("net", torch.nn.Linear(1, 1))
     bare.load_model(str(tmp_path), epoch=1)
-    assert torch.equal(bare._models["net"].weight, trainer._models["net"].module.weight)  # type: ignore[union-attr]
+    assert torch.equal(bare._models["net"].weight, trainer._models["net"].module.weight)
 
 
 def test_models_saved_half_way_resume_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,12 +387,34 @@ def test_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_training_goes_on_without_tensorboard(tiny_trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_goes_on_without_tensorboard(
+    tiny_trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     trainer = tiny_trainer(OPTIM__MAX_EPOCH=1)
     with pytest.warns(UserWarning, match="No event files are written, because tensorboard is missing"):
         trainer.train()
     assert trainer.epoch == 0 and trainer._writer is None
+
+
+def test_what_comes_before_the_first_batch_draws_no_random_numbers(tiny_trainer: Callable[..., Any]) -> None:
+    def states() -> list[Any]:
+        numpy_state: Any = np.random.get_state()
+        return [random.getstate(), *numpy_state[1].tolist(), numpy_state[2], torch.get_rng_state().tolist()]
+
+    trainer = tiny_trainer(TEST__FINAL_MODEL="best_val")
+    before = states()
+    trainer.before_train()
+    trainer.before_epoch()
+    trainer.test(split="val")
+    trainer.save_model(0, trainer.output_dir, val_result=1.0, model_name="model-best.pth.tar")
+    after = states()
+    trainer.close_writer()
+    assert after[:-1] == before[:-1]
+    # An evaluation begins one pass over a loader, which takes one draw from torch's generator: its base seed.
+    tiny_trainer("again")
+    torch.empty((), dtype=torch.int64).random_()
+    assert torch.get_rng_state().tolist() == after[-1]
 
 
 def test_scalars_that_are_written(tiny_trainer: Callable[..., Any]) -> None:

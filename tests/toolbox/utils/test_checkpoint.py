@@ -198,7 +198,7 @@ def test_wrapped_model_takes_keys_with_and_without_the_prefix(tmp_path: Path) ->
     for keep in (True, False):
         folder = tmp_path / str(keep)
         save_checkpoint(state(), str(folder), remove_module_from_keys=not keep)
-        model = torch.nn.DataParallel(torch.nn.Sequential(OrderedDict(net().named_children())))
+        model: Any = torch.nn.DataParallel(torch.nn.Sequential(OrderedDict(net().named_children())))
         torch.nn.init.zeros_(model.module.head.weight)
         assert resume_from_checkpoint(str(folder), model) == 5
         assert torch.equal(model.module.head.weight, net().head.weight)
@@ -206,7 +206,7 @@ def test_wrapped_model_takes_keys_with_and_without_the_prefix(tmp_path: Path) ->
 
 def test_pretrained_weights_of_a_wrapped_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"head.weight": torch.ones(2, 4)}, tmp_path / "w.pt")
-    model = torch.nn.DataParallel(net())
+    model: Any = torch.nn.DataParallel(net())
     load_pretrained_weights(model, str(tmp_path / "w.pt"))
     assert model.module.head.weight.sum() == 8
     assert "Successfully loaded" in capsys.readouterr().out
@@ -257,6 +257,18 @@ def test_models_resume_from_one_epoch(tmp_path: Path, files: Any, latest: Any, e
     assert found == (expected is not None)
     if expected is not None:
         assert [(folder / "checkpoint").read_text().strip() for folder in folders] == expected
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [((5, 5), "model-best.pth.tar"), ((5, 3), "model.pth.tar-2")])
+def test_best_models_of_different_epochs_do_not_resume_together(
+    tmp_path: Path, epochs: tuple[int, int], expected: str
+) -> None:
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    for folder, epoch in zip(folders, epochs, strict=True):
+        save_checkpoint(state(2), folder)
+        save_checkpoint(state(epoch), folder, model_name="model-best.pth.tar")
+    assert align_checkpoints(folders)
+    assert [(tmp_path / name / "checkpoint").read_text() for name in "ab"] == [f"{expected}\n"] * 2
 
 
 def test_no_models_have_no_checkpoint() -> None:

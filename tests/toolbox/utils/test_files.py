@@ -141,3 +141,9 @@ def test_download_from_google_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert asked == [("good", str(tmp_path / "x"))]
     with pytest.raises(OSError, match="Cannot download bad"):
         download_url("bad", str(tmp_path / "x"))
+
+
+def test_download_from_drive_needs_gdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    with pytest.raises(ImportError, match="need the package gdown: pip install gdown"):
+        download_url("good", str(tmp_path / "x"))

@@ -17,6 +17,7 @@ from dassl.utils.files import atomic_write, mkdir_if_missing
 from dassl.utils.safe_load import load_safely
 
 BEST_NAME = "model-best.pth.tar"
+PERIODIC_PREFIX = "model.pth.tar-"  # followed by the epoch, counted from 1
 LATEST_NAME = "checkpoint"  # text file whose first line names the checkpoint written last
 
 
@@ -39,7 +40,7 @@ def save_checkpoint(
     mkdir_if_missing(save_dir)
     if remove_module_from_keys:
         state["state_dict"] = _without_module(state["state_dict"])
-    name = model_name or f"model.pth.tar-{state['epoch']}"
+    name = model_name or f"{PERIODIC_PREFIX}{state['epoch']}"
     fpath = os.path.join(save_dir, name)
     with atomic_write(fpath, "wb") as stream:
         torch.save(state, stream)
@@ -168,8 +169,8 @@ def _mismatches(own: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
 def align_checkpoints(folders: Sequence[str]) -> bool:
     """Make sure that the models of one run resume from the same epoch.
 
-    A run that is stopped between the writing of two models leaves one of them an epoch behind. Then every
-    folder's ``checkpoint`` file is pointed at the newest checkpoint that all folders have.
+    A run that is stopped between the writing of two models leaves one of them behind. Then every folder's
+    ``checkpoint`` file is pointed at the newest checkpoint that all folders have.
 
     Args:
         folders: One folder per model.
@@ -180,18 +181,27 @@ def align_checkpoints(folders: Sequence[str]) -> bool:
     latest = [os.path.join(folder, LATEST_NAME) for folder in folders]
     if not folders or not all(os.path.isfile(path) for path in latest):
         return False
-    if len({_first_line(path) for path in latest}) == 1:
+    if len(folders) == 1 or len({_latest_epoch(folder) for folder in folders}) == 1:
         return True
-    prefix = "model.pth.tar-"
-    names = [{name for name in os.listdir(folder) if name.startswith(prefix)} for folder in folders]
-    epochs = [name.removeprefix(prefix) for name in set.intersection(*names)]
+    names = [{name for name in os.listdir(folder) if name.startswith(PERIODIC_PREFIX)} for folder in folders]
+    epochs = [name.removeprefix(PERIODIC_PREFIX) for name in set.intersection(*names)]
     common = max((int(epoch) for epoch in epochs if epoch.isdigit()), default=None)
     if common is None:
         return False
     for path in latest:
         with atomic_write(path) as stream:
-            stream.write(f"{prefix}{common}\n")
+            stream.write(f"{PERIODIC_PREFIX}{common}\n")
     return True
+
+
+def _latest_epoch(folder: str) -> int | None:
+    """Return the epoch of the checkpoint written last, None if it is missing. The best model's name does not tell."""
+    name = _first_line(os.path.join(folder, LATEST_NAME))
+    epoch = name.removeprefix(PERIODIC_PREFIX)
+    if epoch.isdigit():
+        return int(epoch)
+    path = os.path.join(folder, name)
+    return int(load_checkpoint(path)["epoch"]) if os.path.isfile(path) else None
 
 
 def _first_line(path: str) -> str:

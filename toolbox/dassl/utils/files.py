@@ -113,11 +113,15 @@ def download_url(url: str, dst: str, from_gdrive: bool = True) -> None:
 
     Raises:
         OSError: If the download fails.
+        ImportError: If it is from Google Drive and gdown is not installed.
     """
     mkdir_if_missing(os.path.dirname(dst))
     print(f"Downloading {url} to {dst}")
     if from_gdrive:
-        import gdown
+        try:
+            import gdown
+        except ImportError as error:
+            raise ImportError("Downloads from Google Drive need the package gdown: pip install gdown") from error
 
         if gdown.download(url, dst, quiet=False) is None:
             raise OSError(f"Cannot download {url}: Google Drive gave no file")

@@ -44,8 +44,10 @@ def load_safely(fpath: str) -> Any:
 def _scalar_of(module: str) -> Any:
     """Return NumPy's constructor of a pickled number under a module's name, by which torch looks it up."""
 
+    construct: Any = np.float64(0.0).__reduce__()[0]
+
     def scalar(*arguments: Any) -> Any:
-        return np.float64(0.0).__reduce__()[0](*arguments)
+        return construct(*arguments)
 
     scalar.__module__, scalar.__qualname__ = module, "scalar"
     return scalar
