@@ -1,0 +1,1 @@
+"""Timings of this project's own code."""
