@@ -4,7 +4,6 @@ import json
 import pytest
 import torch
 
-from pretraining import packing
 from pretraining.packing import packed, write_atomically, write_manifest
 
 
@@ -38,7 +37,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_rest(tmp_path, monkeypa
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(packing.os, "replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"

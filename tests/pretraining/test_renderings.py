@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,11 @@ def test_image_i_depends_on_the_seed_and_i_alone():
 
 
 def test_pools_do_not_touch_the_global_random_state():
-    before = np.random.get_state()[1].copy()
+    state: Any = np.random.get_state()
+    before = state[1].copy()
     draw_pool(2, seed=0)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+    state = np.random.get_state()
+    np.testing.assert_array_equal(before, state[1])
 
 
 def test_attributes_are_those_of_the_scene():
@@ -104,7 +107,7 @@ def test_a_digit_is_upright_whole_and_not_mirrored():
     for mask in sevens:
         ink = np.asarray(mask)
         assert np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]]).mean() < 15
-        left, top, right, bottom = mask.getbbox()
+        left, top, right, bottom = mask.getbbox() or (0, 0, 0, 0)
         box = ink[top:bottom, left:right].astype(float)
         third = len(box) // 3
         assert box[:third].mean() > box[third:].mean(), "the bar of a seven is at the top"
@@ -119,7 +122,7 @@ def test_an_outlined_shape_is_hollow():
 
 def test_a_filled_ring_keeps_its_hole():
     mask = renderings.outlines_on_canvas(shape_outlines("ring"), np.random.default_rng(0), outlined=False)
-    left, top, right, bottom = mask.getbbox()
+    left, top, right, bottom = mask.getbbox() or (0, 0, 0, 0)
     assert mask.getpixel(((left + right) // 2, (top + bottom) // 2)) == 0
 
 
