@@ -8,7 +8,7 @@ from typing import Any
 
 from runs.arguments import build_parser
 
-# What bad input or a failing machine raises; anything else is a defect of ours and keeps its traceback.
+# What bad input or a failing machine raises, and some defects too: AMU_RAFT_TRACEBACK=1 shows where it came from.
 EXPECTED_ERRORS = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, AssertionError)
 
 

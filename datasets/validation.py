@@ -1,5 +1,6 @@
 """Whether a data set has images of its own to choose settings on."""
 
+import os
 from typing import Any
 
 
@@ -11,5 +12,5 @@ def has_own_validation(dataset: Any) -> bool:
     Args:
         dataset: A toolbox data set, whoever wrote it.
     """
-    val = {item.impath for item in dataset.val or ()}
-    return bool(val) and val.isdisjoint(item.impath for item in dataset.test)
+    val = {os.path.realpath(item.impath) for item in dataset.val or ()}
+    return bool(val) and val.isdisjoint(os.path.realpath(item.impath) for item in dataset.test)

@@ -9,10 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from modeling.state_files import bundled_weights, load_state_file
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 MOCOV3_FILE = "r-50-1000ep.pth.tar"
 MOCOV3_URL = f"https://dl.fbaipublicfiles.com/moco-v3/r-50-1000ep/{MOCOV3_FILE}"
 WEIGHTS_VARIABLE = "AMU_RAFT_WEIGHTS"

@@ -20,6 +20,7 @@ CONFIGS = REPOSITORY / "configs"
 DEFAULT_DATASET = "digits"
 EMBEDDED_CONFIG = "tiny"
 FULL_SIZE_CONFIG = "rn50"
+NO_OUTPUT_DIR = "output/DATASET/TRAINER/CONFIG_SHOTSshots/seedN"  # stands for the folder made from these names
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,30 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
         FileNotFoundError: If a configuration file does not exist.
     """
     from dassl.config import clean_cfg
+    from runs.settings import check_finite, model_settings
 
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)
-    trainer = arguments.trainer or dict(overrides).get("TRAINER.NAME", "")
+    trainer = dict(overrides).get("TRAINER.NAME", arguments.trainer or "")
+    if arguments.trainer and trainer != arguments.trainer:
+        raise ValueError(f"--trainer {arguments.trainer} and TRAINER.NAME {trainer} contradict each other")
     _check_trainer(trainer)
+    if not arguments.eval_only and (arguments.model_dir or arguments.load_epoch is not None):
+        raise ValueError("--model-dir and --load-epoch go with --eval-only; to resume a run use --resume")
     dataset_file = _config_file(arguments.dataset_config_file, CONFIGS / "datasets", DEFAULT_DATASET, "data set")
     backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
     config_file = _trainer_file(arguments.config_file, trainer, backbone)
     for path in (dataset_file, config_file):
         if path is not None:
             merge_file(cfg, path)
+    if arguments.eval_only and arguments.model_dir:
+        for key, value in model_settings(Path(arguments.model_dir), trainer):
+            set_key(cfg, key, value, source=arguments.model_dir)
     for key, value in [*_flags(arguments, trainer), *overrides]:
         set_key(cfg, key, value, source="command line")
+    check_finite(cfg)
     dataset, config = dataset_file.stem, config_file.stem if config_file else "default"
-    if "OUTPUT_DIR" not in {key for key, _ in [*_flags(arguments, trainer), *overrides]}:
+    if cfg.OUTPUT_DIR == NO_OUTPUT_DIR:
         cfg.OUTPUT_DIR = str(_default_output(cfg, dataset, config, arguments.eval_only))
     clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
     cfg.freeze()
@@ -87,6 +97,7 @@ def extended_defaults() -> CfgNode:
     from dassl.engine import TRAINER_REGISTRY
 
     cfg = get_cfg_default()
+    cfg.OUTPUT_DIR, cfg.SEED, cfg.DATASET.NUM_SHOTS = NO_OUTPUT_DIR, 1, 16
     modules = {TRAINER_REGISTRY.get(name).__module__ for name in TRAINER_REGISTRY.registered_names()}
     for module in sorted(modules):
         if extend_cfg := getattr(sys.modules[module], "extend_cfg", None):

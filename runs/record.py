@@ -1,7 +1,6 @@
 """What a run leaves behind for programs to read: result.json."""
 
 import importlib.metadata
-import json
 import platform
 import resource
 import subprocess
@@ -12,28 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from yacs.config import CfgNode
 
-from datasets.json_file import read_json_file, write_json_file
+from datasets.json_file import write_json_file
 from datasets.validation import has_own_validation
-from runs.config import REPOSITORY, RunPlan, as_dict, leaves
+from runs.config import REPOSITORY, RunPlan, as_dict
 
 SCHEMA = 1
 RESULT_FILE = "result.json"
-SETTINGS_FILE = "settings.json"
-# Settings that move no number, or that may change between a run and its resumption.
-_FREE_SETTINGS = frozenset(
-    {
-        "DATASET.ROOT",
-        "DATALOADER.NUM_WORKERS",
-        "OUTPUT_DIR",
-        "RESUME",
-        "TRAIN.CHECKPOINT_FREQ",
-        "TRAIN.PRINT_FREQ",
-        "USE_CUDA",
-        "VERBOSE",
-    }
-)
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")
 
 
@@ -106,22 +90,24 @@ class RunRecord:
         """Write result.json into the run folder and return what it holds."""
         plan, cfg = self.plan, self.plan.cfg
         outcome = dict(getattr(trainer, "outcome", {}))
+        figures = log.figures(trainer.dm.dataset.lab2cname)
         self.mark("total", self.started)
         result = {
             "schema": SCHEMA,
-            "status": "finished",
+            "status": "trained" if figures["accuracy"] is None else "finished",  # TEST.NO_TEST leaves no score
             "mode": "eval" if plan.eval_only else "train",
             "trainer": cfg.TRAINER.NAME,
             "dataset": plan.dataset,
             "dataset_name": cfg.DATASET.NAME,
             "config": plan.config,
             "backbone": cfg.MODEL.BACKBONE.NAME,
+            "backbone_sha256": getattr(getattr(trainer, "backbone", None), "sha256", None),
             "num_shots": max(cfg.DATASET.NUM_SHOTS, 0),
             "seed": cfg.SEED,
             "subsample_classes": cfg.DATASET.SUBSAMPLE_CLASSES,
             "protocol": outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)),
             "split": outcome.pop("split", cfg.TEST.SPLIT),
-            **log.figures(trainer.dm.dataset.lab2cname),
+            **figures,
             "zero_shot_accuracy": outcome.pop("zero_shot_accuracy", None),
             **outcome,
             "cfg": as_dict(cfg),
@@ -133,27 +119,6 @@ class RunRecord:
         }
         write_json_file(result, Path(cfg.OUTPUT_DIR) / RESULT_FILE)
         return result
-
-
-def check_settings(cfg: CfgNode, output_dir: Path) -> None:
-    """Note a run's settings in its folder; refuse a folder that holds a run with others, which would be resumed.
-
-    Raises:
-        ValueError: Naming the settings that differ.
-    """
-    path = output_dir / SETTINGS_FILE
-    settings = {key: value for key, value in leaves(as_dict(cfg)) if key not in _FREE_SETTINGS}
-    settings = json.loads(json.dumps(settings))  # tuples become lists, as they are read back
-    earlier = read_json_file(path, what="settings") if path.is_file() else settings
-    differing = [key for key in {**earlier, **settings} if earlier.get(key) != settings.get(key)]
-    if differing:
-        changes = "; ".join(f"{key} {earlier.get(key)} there, {settings.get(key)} here" for key in differing[:3])
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        raise ValueError(
-            f"output folder {output_dir} holds a run with other settings ({changes}{more}); "
-            "give another --output-dir, or remove the folder"
-        )
-    write_json_file(settings, path)
 
 
 def set_aside(output_dir: Path) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from yacs.config import CfgNode
 
 from dassl.engine import build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
-from runs.record import EvaluationLog, RunRecord, check_settings, set_aside
+from runs.record import EvaluationLog, RunRecord, set_aside
+from runs.settings import check_same, claim_folder, settings_of
 
 _DEFAULT_THREADS = torch.get_num_threads()
 
@@ -50,12 +52,15 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
     log = EvaluationLog(trainer.evaluator)
     since = time.perf_counter()
     if plan.eval_only:
+        if not plan.model_dir and trainer.get_model_names():
+            raise ValueError("--eval-only needs --model-dir, the run folder of a trained model")
         trainer.load_model(plan.model_dir, epoch=epoch_to_load(plan))
         trainer.test()
         record.mark("evaluation", since)
     elif plan.no_train:
         return {}
     else:
+        claim(plan.cfg, trainer)
         trainer.train()
         record.mark("training_and_evaluation", since)
     result = record.write(trainer, log)
@@ -65,6 +70,26 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
         print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}")
     print(f"Result is saved to {plan.cfg.OUTPUT_DIR}/result.json")
     return result
+
+
+def claim(cfg: CfgNode, trainer: Any) -> None:
+    """Check that what would be resumed is this very run, then take the output folder.
+
+    Only now is an earlier result set aside: a command that fails before has lost nothing.
+
+    Raises:
+        FileNotFoundError: If the folder to resume from has no checkpoint of a model.
+        ValueError: If it, or the output folder, holds a run with other settings.
+    """
+    settings, output_dir = settings_of(cfg, trainer), Path(cfg.OUTPUT_DIR)
+    if cfg.RESUME:
+        resume = Path(cfg.RESUME)
+        for name in trainer.get_model_names():
+            if not (resume / name / "checkpoint").is_file():
+                raise FileNotFoundError(f"{resume} has no checkpoint of {name} to resume from")
+        check_same(settings, resume, "resume with the settings of that run")
+    claim_folder(settings, output_dir)
+    set_aside(output_dir)
 
 
 def epoch_to_load(plan: RunPlan) -> int | None:
@@ -77,7 +102,9 @@ def epoch_to_load(plan: RunPlan) -> int | None:
 
 
 def _prepare_folder(plan: RunPlan, output_dir: Path) -> None:
-    """Make the run folder, check that what it holds belongs to this run, and note the settings there."""
+    """Make the run folder, and refuse one that cannot be written or that an evaluation would overwrite."""
+    if not plan.cfg.OUTPUT_DIR:
+        raise ValueError("the output folder is an empty name; leave --output-dir out for the default")
     probe = output_dir / ".writable"
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -87,10 +114,8 @@ def _prepare_folder(plan: RunPlan, output_dir: Path) -> None:
         raise OSError(f"output folder {output_dir} cannot be written: {error.strerror}") from error
     if plan.cfg.RESUME and not Path(plan.cfg.RESUME).is_dir():
         raise FileNotFoundError(f"no run folder to resume from at {plan.cfg.RESUME}")
-    if not plan.eval_only:
-        check_settings(plan.cfg, output_dir)
-    if not plan.no_train:
-        set_aside(output_dir)
+    if plan.eval_only and any(output_dir.glob("*/checkpoint")):
+        raise ValueError(f"output folder {output_dir} holds a trained model; give the evaluation another --output-dir")
 
 
 def _log_only(text: str) -> None:

@@ -63,7 +63,8 @@ check_arguments() {
 # Run one seed unless its result says that it finished.
 run_seed() {
     local python=$1 trainer=$2 dataset=$3 shots=$4 cfg=$5 seed=$6 folder=$7
-    if grep -Eqs '"status": *"finished"' "$folder/result.json"; then
+    # The last character too: a file that was cut short is no result.
+    if grep -Eqs '"status": *"finished"' "$folder/result.json" && [[ $(tail -c 2 "$folder/result.json") == *"}"* ]]; then
         echo "Seed $seed is finished, skipped: $folder"
         return
     fi

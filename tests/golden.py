@@ -51,7 +51,8 @@ PROJECTIONS = ("k_proj", "q_proj", "v_proj", "c_proj")
 class Fixture:
     """One npz file: tensors by key, and the manifest's entry for it."""
 
-    def __init__(self, path: Path, entry: dict[str, Any]) -> None:
+    def __init__(self, path: Path, entry: dict[str, Any], sizes: dict[str, Any]) -> None:
+        self.sizes = sizes
         with np.load(path, allow_pickle=False) as archive:
             self.arrays = {key: archive[key] for key in archive.files}
         self.entry = entry
@@ -64,6 +65,11 @@ class Fixture:
 
     def text(self, key: str) -> list[str]:
         return [str(item) for item in np.atleast_1d(self.arrays[key])]
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of RAFT's fixtures; the arrays alone do not tell."""
+        return int(self.sizes["raft"]["H"])
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Shape that the manifest gives an array, which also holds if the array itself is missing."""
@@ -82,23 +88,43 @@ class Fixture:
 # ---------------------------------------------------------------------------------------------------------------- AMU
 
 
-def amu_units(fixture: Fixture) -> Result:
+def amu_logits_units(fixture: Fixture) -> Result:
     yield "logit_normalize/out", standardize_logits(fixture["logit_normalize/in"])
+
+
+def amu_uncertainty(fixture: Fixture) -> Result:
     for key in fixture.outputs():
         if match := re.fullmatch(r"(uncertainty(?:_edge)?)/([^/]+)/p([\d.]+)", key):
             group, kind, power = match.groups()
             weights = uncertainty_weight(fixture[f"{group}/logits"], kind=kind, power=float(power))
             yield key, weights[: max(fixture.shape(key)[:1], default=1)]
-    features, labels = fixture["adapter_init/features"], fixture["adapter_init/labels"]
-    classes = fixture["text/prompt_embeddings"].shape[0]
-    yield "adapter_init/weight", initial_weight(features, labels, classes, how="released")
-    unbalanced = fixture["adapter_init_unbalanced/labels"]
-    yield "adapter_init_unbalanced/weight", initial_weight(features, unbalanced, classes, how="released")
+
+
+def amu_adapter(fixture: Fixture) -> Result:
+    for group in ("adapter_init", "adapter_init_unbalanced"):
+        key = f"{group}/weight"
+        if key in fixture.outputs():
+            weight = initial_weight(
+                fixture["adapter_init/features"], fixture[f"{group}/labels"], fixture.shape(key)[0], how="released"
+            )
+            yield key, weight
+
+
+def amu_views(fixture: Fixture) -> Result:
     yield "load_aux_weight/features", average_views(fixture["load_aux_weight/raw"])
+
+
+def amu_text(fixture: Fixture) -> Result:
     prompts = fixture["text/prompt_embeddings"]
-    yield "text/clip_weights", average_per_class(prompts.flatten(0, 1), [prompts.shape[1]] * classes)
+    yield "text/clip_weights", average_per_class(prompts.flatten(0, 1), [prompts.shape[1]] * len(prompts))
+
+
+def amu_pixels(fixture: Fixture) -> Result:
     yield "tfm/clip", renormalize(fixture["tfm/images"], IDENTITY, CLIP_STATISTICS)
     yield "tfm/aux", renormalize(fixture["tfm/images"], IDENTITY, IMAGENET_STATISTICS)
+
+
+def amu_transform(fixture: Fixture) -> Result:
     size = fixture.shape("tfm_test/out_uint8")[-1]
     pixels = (_test_transform(fixture["tfm_test/image"], size, ()) * 255).round().to(torch.uint8)
     yield "tfm_test/out_uint8", pixels
@@ -227,10 +253,10 @@ def raft_pool(fixture: Fixture) -> Result:
     yield from zip(("pert/out_cls", "pert/out_bg"), _region_attention(fixture, "pert/", heads)(maps), strict=True)
 
 
-def raft_forward(fixture: Fixture, heads: int) -> Result:
+def raft_forward(fixture: Fixture) -> Result:
     for state in fixture.indices(r"(\w+)/param/positional_embedding"):
         for number, case in enumerate(fixture.indices(rf"{state}/(\d+)/loss")):
-            layer = _region_attention(fixture, f"{state}/param/", heads)
+            layer = _region_attention(fixture, f"{state}/param/", fixture.heads)
             logits = _raft_logits(layer, fixture["featmaps"], fixture["clip_vec"], fixture["text_feats"])
             if number == 0:
                 yield f"{state}/clip_logits", logits.zero_shot
@@ -282,15 +308,15 @@ def _rates_in_use(table: list[float]) -> list[float]:
     return rates
 
 
-def raft_train(fixture: Fixture, heads: int) -> Result:
+def raft_train(fixture: Fixture) -> Result:
     for run in fixture.indices(r"(\d+)/cfg/lr"):
-        yield from _raft_run(fixture, run, heads)
+        yield from _raft_run(fixture, run)
 
 
-def _raft_run(fixture: Fixture, run: str, heads: int) -> Result:
+def _raft_run(fixture: Fixture, run: str) -> Result:
     start_key = f"{run}/cfg/start"
     start = fixture.text(start_key)[0] if start_key in fixture.arrays else "init"
-    layer = _region_attention(fixture, f"{start}/", heads)
+    layer = _region_attention(fixture, f"{start}/", fixture.heads)
     sizes = [int(size) for size in fixture["n_train_val_test"]]
     maps, vectors, labels = (fixture[name].split(sizes) for name in ("featmaps", "clip_vec", "labels"))
     text, batch_size = fixture["text_feats"], int(fixture.number("batch_size"))
@@ -316,8 +342,9 @@ def _raft_run(fixture: Fixture, run: str, heads: int) -> Result:
             scheduler.step()
             first_rows.append(layer.positional_embedding[:2].detach().clone())
     yield from ((f"{run}/{name}", np.array(values)) for name, values in steps.items())
-    rows_key = next(key for key in fixture.outputs() if key.startswith(f"{run}/pos_emb_first2"))
-    yield rows_key, torch.stack(first_rows[: fixture.shape(rows_key)[0]])
+    for key in fixture.outputs():
+        if key.startswith(f"{run}/pos_emb_first2"):
+            yield key, torch.stack(first_rows[: fixture.shape(key)[0]])
     yield from ((f"{run}/final/{name}", parameter) for name, parameter in layer.named_parameters())
     with torch.no_grad():
         val, test = (_raft_logits(layer, maps[part], vectors[part], text) for part in (1, 2))
@@ -345,11 +372,14 @@ def raft_alpha(fixture: Fixture) -> Result:
         yield f"{case}/fused_at_best", mix_logits(zero_shot, region, fusion_alpha=found.best_alpha)
 
 
-def raft_text(fixture: Fixture) -> Result:
+def raft_text_averages(fixture: Fixture) -> Result:
     counts = [int(count) for count in fixture["pure/prompt_counts"]]
     columns = average_per_class(fixture["pure/class_prompt_embeddings"], counts)
     background = average_background(fixture["pure/bg_prompt_embeddings"])
     yield "pure/text_feats", torch.cat([columns, background.unsqueeze(1)], dim=1)
+
+
+def raft_text_encoder(fixture: Fixture) -> Result:
     backbone = _text_backbone(fixture)
     prompts, names = fixture.text("enc/prompts"), fixture.text("enc/classnames")
     yield "enc/tokens", tokenize(prompts)
@@ -362,6 +392,9 @@ def raft_text(fixture: Fixture) -> Result:
     listed = fill_templates(names, fixture.text("enc/list_templates"))
     yield "enc/text_feats", torch.cat([build_text_classifier(backbone, per_class), background], dim=1)
     yield "enc/text_feats_list", torch.cat([build_text_classifier(backbone, listed), background], dim=1)
+
+
+def raft_transform(fixture: Fixture) -> Result:
     size = 4 * fixture.shape("tfm_test/out_every_4th")[-1]
     yield "tfm_test/out_every_4th", _test_transform(fixture["tfm_test/image"], size, ("normalize",))[:, ::4, ::4]
 
@@ -450,31 +483,31 @@ def _text_backbone(fixture: Fixture) -> CLIPBackbone:
 # ------------------------------------------------------------------------------------------------------------ compare
 
 
-def recompute(name: str, fixture: Fixture, heads: int) -> dict[str, Any]:
-    """Return every value that the project computes for a fixture file, by key; none for an unknown file."""
-    plain: dict[str, Callable[[Fixture], Result]] = {
-        "amu_units": amu_units,
-        "amu_forward": amu_forward,
-        "amu_train": amu_train,
-        "raft_pool": raft_pool,
-        "raft_sched": raft_sched,
-        "raft_text": raft_text,
-        "raft_alpha": raft_alpha,
-    }
-    with_heads = {"raft_forward": raft_forward, "raft_train": raft_train}
-    if name in plain:
-        results = plain[name](fixture)
-    elif name in with_heads:
-        results = with_heads[name](fixture, heads)
-    else:
-        return {}
-    computed = {}
-    try:
-        for key, value in results:
-            computed[key] = value
-    except KeyError as error:  # what follows from a missing input stays without a check, and counts as failed
-        print(f"{name}: input {error} is missing", file=sys.stderr)
-    return computed
+# What recomputes a file: groups that do not need one another, so that one that fails leaves the others their checks.
+GROUPS: dict[str, tuple[Callable[[Fixture], Result], ...]] = {
+    "amu_units": (*(amu_logits_units, amu_uncertainty, amu_adapter, amu_views, amu_text, amu_pixels, amu_transform),),
+    "amu_forward": (amu_forward,),
+    "amu_train": (amu_train,),
+    "raft_pool": (raft_pool,),
+    "raft_forward": (raft_forward,),
+    "raft_sched": (raft_sched,),
+    "raft_train": (raft_train,),
+    "raft_text": (raft_text_averages, raft_text_encoder, raft_transform),
+    "raft_alpha": (raft_alpha,),
+}
+
+
+def recompute(name: str, fixture: Fixture) -> tuple[dict[str, Any], list[str]]:
+    """Return every value that the project computes for a fixture file, and why groups of values are missing."""
+    computed: dict[str, Any] = {}
+    reasons = []
+    for group in GROUPS.get(name, ()):
+        try:
+            for key, value in group(fixture):
+                computed[key] = value
+        except Exception as error:  # inputs may be missing or make no sense in any way
+            reasons.append(f"{group.__name__} stopped: {type(error).__name__}: {' '.join(str(error).split())}")
+    return computed, reasons
 
 
 def difference(expected: np.ndarray, computed: Any, meta: dict[str, Any]) -> str | None:
@@ -500,20 +533,40 @@ def difference(expected: np.ndarray, computed: Any, meta: dict[str, Any]) -> str
 def compare(folder: Path) -> tuple[int, list[str]]:
     """Compare a folder; return the number of outputs and one line per failure."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    heads = int(manifest["sizes"]["raft"]["H"])
     total, failures = 0, []
     for file, entry in manifest["files"].items():
-        fixture = Fixture(folder / file, entry)
-        computed = recompute(Path(file).stem, fixture, heads)
-        for key in fixture.outputs():
-            total += 1
-            if key not in fixture.arrays:
-                failures.append(f"{file} {key}: missing from the file")
-            elif key not in computed:
-                failures.append(f"{file} {key}: no check")
-            elif reason := difference(fixture.arrays[key], computed[key], entry["keys"][key]):
-                failures.append(f"{file} {key}: {reason}")
-    return total, failures
+        count, lines = _compare_file(folder / file, entry, manifest.get("sizes", {}))
+        total += count
+        failures += lines
+    unlisted = sorted({path.name for path in folder.glob("*.npz")} - set(manifest["files"]))
+    failures += [f"{file}: no check, the manifest does not list it" for file in unlisted]
+    return total + len(unlisted), failures
+
+
+def _compare_file(path: Path, entry: dict[str, Any], sizes: dict[str, Any]) -> tuple[int, list[str]]:
+    outputs = [key for key, meta in entry["keys"].items() if meta["role"] not in ("input", "config")]
+    try:
+        fixture = Fixture(path, entry, sizes)
+    except Exception as error:  # absent, cut short, or arrays that would run code
+        return len(outputs), [f"{path.name} {key}: the file cannot be read ({type(error).__name__})" for key in outputs]
+    unlisted = [key for key in fixture.arrays if key not in entry["keys"]]
+    computed, reasons = recompute(path.stem, fixture)
+    failures = []
+    for key in [*outputs, *unlisted]:
+        if key not in fixture.arrays:
+            failures.append(f"{path.name} {key}: missing from the file")
+        elif key not in computed or key in unlisted:
+            failures.append(f"{path.name} {key}: no check{''.join(f' ({reason})' for reason in reasons)}")
+        elif reason := _mismatch(key, fixture.arrays[key], computed[key], entry["keys"][key]):
+            failures.append(f"{path.name} {key}: {reason}")
+    return len(outputs) + len(unlisted), failures
+
+
+def _mismatch(key: str, expected: np.ndarray, computed: Any, meta: dict[str, Any]) -> str | None:
+    number = expected.dtype.kind not in "US"
+    if number and not np.isfinite(expected).all() and not key.startswith("uncertainty_edge/"):
+        return "the reference is not finite"
+    return difference(expected, computed, meta)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -525,9 +578,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: no manifest.json in {folder}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
-    total, failures = compare(folder)
+    try:
+        total, failures = compare(folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        print(f"error: {folder / 'manifest.json'} is no manifest of fixtures: {error!r}", file=sys.stderr)
+        return 2
     print("\n".join([*failures, f"{total} outputs compared, {len(failures)} failed"]))
-    return 1 if failures else 0
+    return 1 if failures or not total else 0
 
 
 if __name__ == "__main__":

@@ -409,3 +409,51 @@ def test_amu_forward_of_another_size(tmp_path: Path, compare: Any) -> None:
     builder = Builder(tmp_path / "other")
     builder.add("amu_forward.npz", inputs, outputs)
     assert compare(builder.folder) == (0, [f"{4 + 6 * len(cases)} outputs compared, 0 failed"])
+
+
+def test_what_the_manifest_does_not_list_has_no_check(tmp_path: Path, compare: Any) -> None:
+    folder = copied(tmp_path / "copy", "raft_alpha.npz", raft_alpha=lambda a: a.update(extra=np.zeros(2)))
+    np.savez(folder / "other.npz", x=np.zeros(1))
+    status, lines = compare(folder)
+    assert status == 1
+    assert "raft_alpha.npz extra: no check" in lines
+    assert "other.npz: no check, the manifest does not list it" in lines
+
+
+def test_a_reference_that_is_not_finite_fails_but_for_the_edge_cases(tmp_path: Path, compare: Any) -> None:
+    key = "uncertainty/top5/p0.4"
+    folder = copied(tmp_path / "copy", "amu_units.npz", amu_units=lambda a: a[key].fill(np.nan))
+    status, lines = compare(folder)
+    assert status == 1 and f"amu_units.npz {key}: the reference is not finite" in lines
+
+
+def test_an_unknown_role_counts_as_an_output(tmp_path: Path, compare: Any) -> None:
+    folder = copied(tmp_path / "copy", "raft_alpha.npz")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["raft_alpha.npz"]["keys"]["inner/labels"]["role"] = "expected"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    status, lines = compare(folder)
+    assert status == 1 and "raft_alpha.npz inner/labels: no check" in lines
+
+
+def test_files_that_cannot_be_read_and_empty_folders_fail(
+    tmp_path: Path, compare: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copied(tmp_path / "copy", "raft_alpha.npz", "amu_forward.npz")
+    (folder / "raft_alpha.npz").unlink()
+    (folder / "amu_forward.npz").write_bytes(b"damaged")
+    status, lines = compare(folder)
+    assert status == 1 and any("amu_forward.npz 0/loss: the file cannot be read" in line for line in lines)
+    (folder / "manifest.json").write_text('{"files": {}}')
+    assert golden.main([str(folder)]) == 1
+    for text in ("[]", "no json"):
+        (folder / "manifest.json").write_text(text)
+        assert golden.main([str(folder)]) == 2
+    assert "is no manifest of fixtures" in capsys.readouterr().err
+
+
+def test_one_group_that_fails_leaves_the_others_their_checks(tmp_path: Path, compare: Any) -> None:
+    folder = copied(tmp_path / "copy", "raft_text.npz", raft_text=lambda a: a.pop("pure/bg_prompt_embeddings"))
+    status, lines = compare(folder)
+    assert status == 1 and lines[-1].endswith(" 1 failed")
+    assert lines[0].startswith("raft_text.npz pure/text_feats: no check (raft_text_averages stopped: KeyError")

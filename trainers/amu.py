@@ -17,7 +17,7 @@ from modeling.adapter import INITIALIZATIONS, Adapter, average_views, initial_we
 from modeling.aux_encoder import load_aux_encoder
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
 from modeling.losses import amu_loss
-from modeling.preprocess import CLIP_STATISTICS, IMAGENET_STATISTICS
+from modeling.preprocess import CLIP_STATISTICS, ChannelStatistics
 from modeling.schedules import cosine_table
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
@@ -52,6 +52,7 @@ class AMU(FewShotTrainer):
     def build_method(self) -> None:
         """Load the auxiliary encoder and register the adapter; its weight comes with the first training images."""
         self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER).to(self.device)
+        self.aux_statistics = ChannelStatistics(self.aux_encoder.mean, self.aux_encoder.std)
         self.adapter = Adapter(torch.zeros(self.num_classes, self.aux_encoder.feature_dim))
         rates = cosine_table(self.cfg.OPTIM.LR, total_steps=self.max_epoch * self.steps_per_epoch)
         self.register_trained("adapter", self.adapter, rates)
@@ -73,11 +74,9 @@ class AMU(FewShotTrainer):
 
     def encode(self, images: Tensor) -> Features:
         """One image, two encoders, each with its own normalisation."""
-        with torch.no_grad():
-            return {
-                "clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)),
-                "aux": self.aux_encoder(self.pixels_for(images, IMAGENET_STATISTICS)).float(),
-            }
+        with torch.no_grad(), self.precision.autocast(self.device):
+            aux = self.aux_encoder(self.pixels_for(images, self.aux_statistics)).float()
+        return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)), "aux": aux}
 
     def branch_logits(self, features: Features) -> Branches:
         """Zero-shot, auxiliary and fused logits."""
@@ -100,9 +99,8 @@ class AMU(FewShotTrainer):
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """Train on one batch: loss = lambda * CE(s, y) + (1 - lambda) * CE(s_aux, y)."""
         features, labels = self.parse_batch_train(batch)
-        with self.precision.autocast(self.device):
-            logits = self.branch_logits(features)
-            loss = amu_loss(logits["fused"], logits["aux"], labels, fused_weight=self.settings.LOSS_LAMBDA)
+        logits = self.branch_logits(features)
+        loss = amu_loss(logits["fused"], logits["aux"], labels, fused_weight=self.settings.LOSS_LAMBDA)
         self.descend(loss.total)
         return {
             "loss": loss.total.item(),

@@ -14,10 +14,10 @@ from yacs.config import CfgNode
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
-from dassl.utils import MetricMeter
+from dassl.utils import MetricMeter, set_random_seed
 from datasets.validation import has_own_validation
 from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches
-from features.views import FeatureBatches, ViewDataset, parse_views
+from features.views import FeatureBatches, ViewDataset, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
 from modeling.precision import Precision
@@ -71,6 +71,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         check_backbone(cfg.MODEL.BACKBONE.NAME)
         self.outcome = {}
         self._memory: dict[str, tuple[Features, Tensor]] = {}
+        if cfg.OPTIM.MAX_EPOCH < 1:
+            raise ValueError(f"OPTIM.MAX_EPOCH must be at least 1, got {cfg.OPTIM.MAX_EPOCH}")
         for key, accepted in (("FINAL_MODEL", FINAL_MODELS), ("SPLIT", SPLITS)):
             if cfg.TEST[key] not in accepted:
                 raise ValueError(f"unknown TEST.{key} {cfg.TEST[key]!r}; choose from {', '.join(accepted)}")
@@ -115,6 +117,11 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def register_trained(self, name: str, module: nn.Module, rates: list[float]) -> None:
         """Register a module with its optimiser and the learning rate of every iteration."""
+        if self.cfg.OPTIM.LR_SCHEDULER != "cosine":
+            raise ValueError(
+                f"OPTIM.LR_SCHEDULER {self.cfg.OPTIM.LR_SCHEDULER!r} is not one that {type(self).__name__} has; "
+                "its rates follow cosine, iteration by iteration"
+            )
         module.to(self.device, self.precision.weight_dtype)
         groups = [{"params": list(module.parameters()), "eps": self.cfg.OPTIM.ADAM_EPS}]
         self.optim = build_optimizer(module, self.cfg.OPTIM, param_groups=groups)
@@ -189,6 +196,10 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             self._choose_batches()
             self.start_method()
         super().before_train()
+        if self.start_epoch > self.max_epoch and self.get_model_names():
+            raise ValueError(
+                f"the checkpoint to resume from is of epoch {self.start_epoch}, beyond OPTIM.MAX_EPOCH {self.max_epoch}"
+            )
 
     def _choose_batches(self) -> None:
         if self.num_views is not None:
@@ -203,9 +214,11 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """Initialise what is trained from the training features; nothing by default."""
 
     def before_epoch(self) -> None:
-        """Tell cached batches which epoch it is."""
+        """Make the epoch's order and augmentation depend on seed and epoch alone, so that resumed runs go on alike."""
         if isinstance(self.train_loader_x, FeatureBatches):
             self.train_loader_x.set_epoch(self.epoch)
+        elif self.cfg.SEED >= 0:
+            set_random_seed(derive_seed(self.cfg.SEED, self.epoch))
 
     def run_epoch(self) -> None:
         """Train one epoch and print one line about it."""
@@ -296,6 +309,9 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """Return the logits of every branch over a split, (N, C) each, and the labels (N,)."""
         parts = [(self.branch_logits(features), labels) for features, labels in self.split_features(split, loader)]
         merged = {name: torch.cat([branches[name] for branches, _ in parts]) for name in parts[0][0]}
+        for name, logits in merged.items():
+            if not torch.isfinite(logits).all():
+                raise FloatingPointError(f"{name} logits of the {split} images are not finite; the model is damaged")
         return merged, torch.cat([labels for _, labels in parts])
 
     def model_inference(self, images: Tensor) -> Tensor:

@@ -52,6 +52,8 @@ class RAFT(FewShotTrainer):
                 raise ValueError(
                     f"unknown TRAINER.RAFT.{key} {self.settings[key]!r}; choose from {', '.join(accepted)}"
                 )
+        if not 0 <= self.settings.FUSION_ALPHA <= 1:
+            raise ValueError(f"TRAINER.RAFT.FUSION_ALPHA must lie in [0, 1], got {self.settings.FUSION_ALPHA}")
         check_attention_pooling(cfg.MODEL.BACKBONE.NAME)
         self.fusion_alpha = float(self.settings.FUSION_ALPHA)
         self.alpha_chosen = False
@@ -81,7 +83,8 @@ class RAFT(FewShotTrainer):
 
     def compare_regions(self, features: Features) -> RegionLogits:
         """Pool the maps by class and background token and compare with the texts."""
-        class_vectors, background_vectors = self.region_attention(features["maps"])
+        with self.precision.autocast(self.device):  # the pooling alone: logits are compared in float32
+            class_vectors, background_vectors = self.region_attention(features["maps"])
         return region_logits(
             features["clip"],
             class_vectors,
@@ -102,16 +105,15 @@ class RAFT(FewShotTrainer):
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """Train on one batch: loss = lambda1 * Diff + lambda2 * Con + Cls + Bg."""
         features, labels = self.parse_batch_train(batch)
-        with self.precision.autocast(self.device):
-            logits = self.compare_regions(features)
-            loss = raft_loss(
-                logits,
-                labels,
-                difference_weight=self.settings.LAMBDA1,
-                consistency_weight=self.settings.LAMBDA2,
-                region_temperature=self.settings.TAU1,
-                background_temperature=self.settings.TAU2,
-            )
+        logits = self.compare_regions(features)
+        loss = raft_loss(
+            logits,
+            labels,
+            difference_weight=self.settings.LAMBDA1,
+            consistency_weight=self.settings.LAMBDA2,
+            region_temperature=self.settings.TAU1,
+            background_temperature=self.settings.TAU2,
+        )
         self.descend(loss.total)
         parts = {f"loss_{name}": value.item() for name, value in zip(loss._fields[1:], loss[1:], strict=True)}
         return {"loss": loss.total.item(), **parts, "acc": batch_accuracy(logits.region, labels)}

@@ -198,7 +198,7 @@ def test_file_then_flag_then_override(plan: Plan, tmp_path: Path) -> None:
     from_files = plan(*files)
     assert (from_files.cfg.SEED, from_files.cfg.OPTIM.LR) == (3, 0.3)  # the trainer's file comes second
     assert (from_files.dataset, from_files.config) == ("mydata", "mine")
-    assert from_files.cfg.OUTPUT_DIR == "output/mydata/AMU/mine_0shots/seed3"
+    assert from_files.cfg.OUTPUT_DIR == "output/mydata/AMU/mine_16shots/seed3"
     flagged = plan(*files, "--seed", "4").cfg
     assert (flagged.SEED, flagged.OPTIM.MAX_EPOCH) == (4, 30)
     assert plan(*files, "--seed", "4", "SEED", "5").cfg.SEED == 5

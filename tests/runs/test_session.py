@@ -142,20 +142,73 @@ def test_a_strangers_settings_are_checked_by_its_own_trainer(stranger: Any, trai
 # ------------------------------------------------------------------------------------------------- folders and results
 
 
-def test_a_stale_result_is_set_aside_when_a_later_run_fails(
+def test_a_stale_result_is_set_aside_when_training_fails(
     finished: Train, train_main: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(cfg: CfgNode) -> None:
+    def broken(trainer: Any) -> None:
         raise ValueError("broken")
 
     folder = tmp_path / "run"
     shutil.copytree(finished("AMU").folder, folder)
     content = (folder / "result.json").read_text()
     monkeypatch.setattr("runs.session.build_trainer", broken)
-    run = train_main("AMU", folder=folder)
-    assert run.status == 1
+    assert train_main("AMU", folder=folder).status == 1
+    assert (folder / "result.json").read_text() == content  # nothing has begun, nothing is lost
+    monkeypatch.undo()
+    monkeypatch.setattr("trainers.amu.AMU.train", broken)
+    assert train_main("AMU", folder=folder).status == 1
     assert not (folder / "result.json").exists()
     assert (folder / "result.previous.json").read_text() == content
+
+
+def test_a_first_try_that_failed_does_not_block_its_folder(train_main: Train, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert train_main("AMU", "OPTIM.LR", "-1.0", folder=folder).status == 1
+    assert train_main("AMU", folder=folder).status == 0
+
+
+def test_a_model_of_other_images_is_not_taken_for_this_runs(
+    train_main: Train, make_images: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    for root, classes in (("a", ("cat", "dog")), ("b", ("dogs", "zebra"))):
+        make_images(tmp_path / root, dict.fromkeys(classes, 8))
+    assert train_main("AMU", folder=folder, root=tmp_path / "a").status == 0
+    run = train_main("AMU", folder=folder, root=tmp_path / "b")
+    assert run.status == 1 and "holds a run with other settings (other training images)" in run.error
+
+
+def test_an_evaluation_takes_over_the_models_settings_and_leaves_its_folder(
+    finished: Train, train_main: Train, tmp_path: Path
+) -> None:
+    model = str(finished("AMU").folder)
+    run = train_main("AMU", "--eval-only", "--model-dir", model, small=False, folder=tmp_path / "eval")
+    assert (run.result["num_shots"], run.result["seed"]) == (2, finished("AMU").result["seed"])
+    assert run.result["accuracy"] == finished("AMU").result["accuracy"]
+    run = train_main("AMU", "--eval-only", "--model-dir", model, small=False, folder=finished("AMU").folder)
+    assert run.status == 1 and "holds a trained model" in run.error
+    assert "needs --model-dir" in train_main("AMU", "--eval-only", folder=tmp_path / "none").error
+    assert "holds a model of trainer AMU" in train_main("RAFT", "--eval-only", "--model-dir", model).error
+
+
+def test_resuming_needs_a_checkpoint_of_this_method_and_settings(
+    finished: Train, train_main: Train, tmp_path: Path
+) -> None:
+    amu = str(finished("AMU").folder)
+    assert "has no checkpoint of attnpool" in train_main("RAFT", "--resume", amu, folder=tmp_path / "r").error
+    run = train_main("AMU", "--resume", amu, "--seed", "9", folder=tmp_path / "a")
+    assert "holds a run with other settings (SEED 1 there, 9 here" in run.error
+
+
+def test_a_model_that_is_not_finite_is_no_result(finished: Train, train_main: Train, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(finished("AMU").folder, folder)
+    path = folder / "adapter" / "model.pth.tar-4"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["fc.weight"].fill_(float("nan"))
+    torch.save(checkpoint, path)
+    run = train_main("AMU", "--eval-only", "--model-dir", str(folder), folder=tmp_path / "eval")
+    assert run.status == 1 and "aux logits of the test images are not finite" in run.error
 
 
 def test_a_run_that_is_finished_is_repeated_from_its_checkpoint(
@@ -238,12 +291,15 @@ def test_checkpoints_of_other_classes_and_of_another_method(
 ) -> None:
     folder = str(finished("AMU").folder)
     two = make_images(tmp_path / "data", {"a": 4, "b": 4})
-    for argv in (["--eval-only", "--model-dir", folder], ["--resume", folder]):
+    for argv, message in (
+        (["--eval-only", "--model-dir", folder], "fc.weight (3, 192) instead of (2, 192)"),
+        (["--resume", folder], "other training images"),
+    ):
         run = train_main("AMU", *argv, root=two)
-        assert run.status == 1 and "fc.weight (3, 192) instead of (2, 192)" in run.error
+        assert run.status == 1 and message in run.error
         assert not (run.folder / "result.json").exists()
     run = train_main("RAFT", "--eval-only", "--model-dir", folder)
-    assert run.status == 1 and "No model at" in run.error and "attnpool" in run.error
+    assert run.status == 1 and "holds a model of trainer AMU, not of RAFT" in run.error
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
