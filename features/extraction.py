@@ -1,17 +1,25 @@
 """Run frozen encoders over image loaders."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+Item = TypeVar("Item")
 Features = dict[str, Tensor]
 Encode = Callable[[Tensor], Features]
 
 # Features of one loader that may be kept in memory. RN50 feature maps in float32 are 400 KB an image.
 MEMORY_LIMIT = 4 << 30
+
+
+def progress(items: Iterable[Item], title: str) -> Iterable[Item]:
+    """Show a bar while items are gone through: on a terminal only, after a second, unless TQDM_DISABLE is set."""
+    hidden = True if os.environ.get("TQDM_DISABLE") else None  # None lets tqdm ask whether there is a terminal
+    return tqdm(items, desc=title, leave=False, delay=1, disable=hidden)
 
 
 @torch.no_grad()
@@ -29,7 +37,7 @@ def encode_batches(
     Yields:
         Features and labels of each batch, on the device.
     """
-    for batch in tqdm(loader, desc=title, leave=False):
+    for batch in progress(loader, title):
         yield encode(batch["img"].to(device, non_blocking=True)), batch["label"].to(device)
 
 

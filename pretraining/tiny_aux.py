@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 from tqdm import tqdm
 
-from modeling.aux_encoder import IMAGENET_MEAN, IMAGENET_STD, build_resnet
+from modeling.aux_encoder import build_resnet
+from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from pretraining.unlabelled import draw_unlabelled
 from pretraining.views import random_views
 from pretraining.visual_tower import warmed_cosine

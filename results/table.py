@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def format_rows(rows: Sequence[Row], keyword: str, style: str, *, ci95: bool) ->
     headers = ["data set", "trainer", "config", "shots", f"{keyword} ± {'ci95' if ci95 else 'std'}", *others]
     headers += ["zero-shot accuracy", "seeds", "missing or unfinished"]
     several = len({row.label for row in rows}) < len(rows)  # the same labels in two places: say which is which
-    cells = [_cells(row, keyword, others) + ([str(row.folder)] if several else []) for row in rows]
+    cells = [_cells(row, keyword, others) + ([os.path.relpath(row.folder)] if several else []) for row in rows]
     table = tabulate(cells, [*headers, "folder"] if several else headers, tablefmt=style, disable_numparse=True)
     note = f"\n{DAGGER} chosen with the help of test labels (oracle): no fair comparison with the others"
     return table + (note if any(row.oracle for row in rows) else "")

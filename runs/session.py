@@ -54,6 +54,8 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
     if plan.eval_only:
         if not plan.model_dir and trainer.get_model_names():
             raise ValueError("--eval-only needs --model-dir, the run folder of a trained model")
+        if plan.model_dir and not Path(plan.model_dir).is_dir():
+            raise FileNotFoundError(f"no run folder {plan.model_dir} to load a model from")
         trainer.load_model(plan.model_dir, epoch=epoch_to_load(plan))
         trainer.test()
         record.mark("evaluation", since)

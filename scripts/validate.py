@@ -18,8 +18,6 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-os.environ["TQDM_DISABLE"] = "1"  # one bar over all runs; tqdm reads this when it is imported
-
 from tabulate import tabulate
 from tqdm import tqdm
 
@@ -108,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13, 14, 15])
     parser.add_argument("--grid", nargs="*", default=[], metavar="KEY=VALUE;VALUE")
     arguments = parser.parse_args(argv)
+    os.environ["TQDM_DISABLE"] = "1"  # one bar over all runs
     try:
         rows = compare(arguments)
     except train.EXPECTED_ERRORS as error:

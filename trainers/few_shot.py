@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 from yacs.config import CfgNode
 
 from dassl.engine import TrainerX
@@ -16,7 +15,7 @@ from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
 from datasets.validation import has_own_validation
-from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches
+from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches, progress
 from features.views import FeatureBatches, ViewDataset, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
@@ -227,14 +226,12 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         metrics, started = MetricMeter(), time.perf_counter()
         title = f"epoch {self.epoch + 1}/{self.max_epoch}"
         rate = self.get_current_lr()
-        for self.batch_idx, batch in enumerate(  # noqa: B020  the toolbox keeps the batch number there
-            tqdm(self.train_loader_x, desc=title, leave=False, delay=2)
-        ):
+        for self.batch_idx, batch in enumerate(progress(self.train_loader_x, title)):  # noqa: B020  the toolbox's name
             metrics.update(self.forward_backward(batch))
         for name, meter in metrics.meters.items():
             self.write_scalar(f"train/{name}", meter.avg, self.epoch)
         self.write_scalar("train/lr", rate, self.epoch)
-        averages = " ".join(f"{name} {meter.avg:.4f}" for name, meter in metrics.meters.items())
+        averages = " ".join(f"{name} {round(meter.avg, 4) + 0.0:.4f}" for name, meter in metrics.meters.items())
         print(
             f"epoch [{self.epoch + 1}/{self.max_epoch}] {averages} lr {rate:.4e} "
             f"time {time.perf_counter() - started:.2f}s"

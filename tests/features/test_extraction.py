@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from features import extraction
-from features.extraction import bytes_per_image, check_memory, encode_all, encode_batches
+from features.extraction import bytes_per_image, check_memory, encode_all, encode_batches, progress
 
 CPU = torch.device("cpu")
 
@@ -81,3 +81,12 @@ def test_the_real_limit() -> None:
     check_memory(maps, 1, 10_000, title="views")
     with pytest.raises(ValueError, match=r"views: features of 16000 images need 6\.0 GiB of memory, more than 4 GiB"):
         check_memory(maps, 1, 16_000, title="views")
+
+
+def test_no_bar_without_a_terminal_or_when_bars_are_switched_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(progress([1, 2], "title")) == [1, 2]
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(progress(iter("ab"), "title")) == ["a", "b"]
+    assert capsys.readouterr().err == ""

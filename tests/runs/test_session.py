@@ -336,7 +336,7 @@ def test_which_epoch_is_loaded(tmp_path: Path) -> None:
 
 def test_an_evaluation_of_a_folder_that_is_not_there(train_main: Train, tmp_path: Path) -> None:
     run = train_main("AMU", "--eval-only", "--model-dir", str(tmp_path / "absent"))
-    assert run.status == 1 and "No model at" in run.error and str(tmp_path / "absent") in run.error
+    assert run.status == 1 and run.error == f"error: no run folder {tmp_path / 'absent'} to load a model from"
 
 
 # ---------------------------------------------------------------------------------------------------------- bad images
