@@ -273,3 +273,10 @@ def test_best_models_of_different_epochs_do_not_resume_together(
 
 def test_no_models_have_no_checkpoint() -> None:
     assert not align_checkpoints([])
+
+
+def test_a_file_that_holds_no_dictionary_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth.tar-1"
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match=r'model.pth.tar-1" is no checkpoint: it holds a list, not a dictionary'):
+        load_checkpoint(str(path))

@@ -67,7 +67,9 @@ def load_checkpoint(fpath: str | None) -> dict[str, Any]:
         raise ValueError("File path is None")
     if not os.path.exists(fpath):
         raise FileNotFoundError(f'File is not found at "{fpath}"')
-    checkpoint: dict[str, Any] = load_safely(fpath)
+    checkpoint = load_safely(fpath)
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'"{fpath}" is no checkpoint: it holds a {type(checkpoint).__name__}, not a dictionary')
     return checkpoint
 
 
