@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -30,7 +30,7 @@ def format_rows(rows: Sequence[Row], keyword: str, style: str, *, ci95: bool) ->
     headers = ["data set", "trainer", "config", "shots", f"{keyword} ± {'ci95' if ci95 else 'std'}", *others]
     headers += ["zero-shot accuracy", "seeds", "missing or unfinished"]
     several = len({row.label for row in rows}) < len(rows)  # the same labels in two places: say which is which
-    cells = [_cells(row, keyword, others) + ([os.path.relpath(row.folder)] if several else []) for row in rows]
+    cells = [_cells(row, keyword, others) + ([_shown(row.folder)] if several else []) for row in rows]
     table = tabulate(cells, [*headers, "folder"] if several else headers, tablefmt=style, disable_numparse=True)
     note = f"\n{DAGGER} chosen with the help of test labels (oracle): no fair comparison with the others"
     return table + (note if any(row.oracle for row in rows) else "")
@@ -64,6 +64,12 @@ def _cells(row: Row, keyword: str, others: Sequence[str]) -> list[str]:
         f"{row.finished}/{row.wanted}",
         row.problems,
     ]
+
+
+def _shown(folder: Path) -> str:
+    """Return a folder below the current one by its short name, any other in full."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _number(value: float | None) -> str:

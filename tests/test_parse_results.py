@@ -181,6 +181,17 @@ def test_equal_labels_in_two_places_are_kept_apart(tmp_path: Path, capsys: pytes
     assert len(entries(capsys, tmp_path / "a", tmp_path / "a" / "digits")) == 1  # the same run is read once
 
 
+def test_folders_below_the_current_one_are_shown_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        write_result(tmp_path / name, 1, accuracy=90.0)
+    monkeypatch.chdir(tmp_path)
+    assert main(["a", "b"]) == 0
+    out = capsys.readouterr().out
+    assert "| a/digits" in out and str(tmp_path) not in out
+
+
 def test_nothing_to_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tensorboard").mkdir()
     for path, message in ((tmp_path, "no runs below"), (tmp_path / "nowhere", "is no folder")):
