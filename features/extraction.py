@@ -1,7 +1,7 @@
 """Run frozen encoders over image loaders."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -66,6 +66,11 @@ def encode_all(
         parts.append((features, labels))
     if not parts:
         raise ValueError(f"{title}: no images to encode")
+    return merge_batches(parts)
+
+
+def merge_batches(parts: Sequence[tuple[Features, Tensor]]) -> tuple[Features, Tensor]:
+    """Join batches of named tensors (B, ...) and labels (B,) to (N, ...) and (N,); there must be at least one."""
     merged = {name: torch.cat([features[name] for features, _ in parts]) for name in parts[0][0]}
     return merged, torch.cat([labels for _, labels in parts])
 

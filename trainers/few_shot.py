@@ -15,7 +15,15 @@ from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
 from datasets.validation import has_own_validation
-from features.extraction import MEMORY_LIMIT, Features, bytes_per_image, encode_all, encode_batches, progress
+from features.extraction import (
+    MEMORY_LIMIT,
+    Features,
+    bytes_per_image,
+    encode_all,
+    encode_batches,
+    merge_batches,
+    progress,
+)
 from features.views import FeatureBatches, ViewDataset, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
@@ -179,12 +187,10 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         batches = encode_batches(loader, self.encode, self.device, title=f"encode {split}")
         if split == "test":  # read once or twice in a run: streamed, so that memory does not grow with it
             return batches
-        first_features, first_labels = next(batches)
-        if bytes_per_image(first_features, len(first_labels)) * num_images > MEMORY_LIMIT:
+        first = next(batches)
+        if bytes_per_image(first[0], len(first[1])) * num_images > MEMORY_LIMIT:
             return encode_batches(loader, self.encode, self.device, title=f"encode {split}")
-        parts = [(first_features, first_labels), *batches]
-        features = {name: torch.cat([part[name] for part, _ in parts]) for name in first_features}
-        self._memory[split] = features, torch.cat([labels for _, labels in parts])
+        self._memory[split] = merge_batches([first, *batches])
         return [self._memory[split]]
 
     # ---------------------------------------------------------------------------------------------------- training
@@ -305,11 +311,11 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     def collect_branches(self, split: str, loader: Any) -> tuple[Branches, Tensor]:
         """Return the logits of every branch over a split, (N, C) each, and the labels (N,)."""
         parts = [(self.branch_logits(features), labels) for features, labels in self.split_features(split, loader)]
-        merged = {name: torch.cat([branches[name] for branches, _ in parts]) for name in parts[0][0]}
+        merged, labels = merge_batches(parts)
         for name, logits in merged.items():
             if not torch.isfinite(logits).all():
                 raise FloatingPointError(f"{name} logits of the {split} images are not finite; the model is damaged")
-        return merged, torch.cat([labels for _, labels in parts])
+        return merged, labels
 
     def model_inference(self, images: Tensor) -> Tensor:
         """Return the deciding logits (N, C) of images as the loaders give them."""
