@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.few_shot import FewShotDataset
-from datasets.split_file import Split, read_split, save_split
+from datasets.split_file import Row, Split, read_rows, read_split, save_split
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -66,6 +66,16 @@ class CoopDataset(FewShotDataset):
                 f"{type(self).__name__} needs the folder {folder} with {self.image_folder or 'the images'} "
                 f"and {self.split_file}; unpack the data set there or correct DATASET.ROOT"
             )
+
+    @classmethod
+    def read_rows(cls, folder: Path) -> dict[str, list[Row]]:
+        """List the images that the data set in ``folder`` consists of, whether they exist or not.
+
+        Raises:
+            FileNotFoundError: If the list itself is missing.
+            ValueError: If it is damaged.
+        """
+        return read_rows(folder / cls.split_file, folder / cls.image_folder)
 
     def load_split(self) -> Split:
         """Read the split file; make and write it first if there is none."""

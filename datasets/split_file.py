@@ -3,7 +3,7 @@
 import os
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,22 @@ class Split(NamedTuple):
     test: list[Datum]
 
 
+class Row(NamedTuple):
+    """One image of a data set, whether it exists or not.
+
+    Attributes:
+        path: Where the image is, or should be.
+        label: Class number, from 0.
+        classname: Class name as the data set writes it.
+    """
+
+    path: str
+    label: int
+    classname: str
+
+
 def read_split(filepath: str | Path, path_prefix: str | Path) -> Split:
-    """Read a split file.
+    """Read a split file and check that its images are there.
 
     Args:
         filepath: JSON ``{"train"|"val"|"test": [[path, label, name], ...]}``.
@@ -32,28 +46,46 @@ def read_split(filepath: str | Path, path_prefix: str | Path) -> Split:
         FileNotFoundError: If the file, or an image that it lists, is missing.
         ValueError: If it is damaged or laid out differently.
     """
+    split = existing_items(read_rows(filepath, path_prefix), listed_in=filepath)
+    print(f"Reading split from {filepath}")
+    return split
+
+
+def read_rows(filepath: str | Path, path_prefix: str | Path) -> dict[str, list[Row]]:
+    """Read a split file without looking at its images.
+
+    Returns:
+        The rows of "train", "val" and "test", in stored order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or laid out differently.
+    """
     content = read_json_file(filepath, what="split file")
     if not isinstance(content, dict) or any(not isinstance(content.get(name), list) for name in SPLIT_NAMES):
         raise ValueError(f"split file {filepath} needs the three lists {', '.join(SPLIT_NAMES)}")
-    rows = {name: [_checked_row(row, name, filepath) for row in content[name]] for name in SPLIT_NAMES}
-    images = {name: [str(Path(path_prefix) / row[0]) for row in rows[name]] for name in SPLIT_NAMES}
-    require_images([path for name in SPLIT_NAMES for path in images[name]], listed_in=filepath)
-    print(f"Reading split from {filepath}")
+    return {name: [_checked_row(row, name, filepath, path_prefix) for row in content[name]] for name in SPLIT_NAMES}
+
+
+def existing_items(rows: Mapping[str, Sequence[Row]], *, listed_in: str | Path) -> Split:
+    """Turn rows into items, all of whose images must exist.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+    """
+    require_images([row.path for name in SPLIT_NAMES for row in rows[name]], listed_in=listed_in)
     return Split(
         *(
-            [
-                Datum(impath=path, label=row[1], classname=row[2])
-                for path, row in zip(images[name], rows[name], strict=True)
-            ]
+            [Datum(impath=row.path, label=row.label, classname=row.classname) for row in rows[name]]
             for name in SPLIT_NAMES
         )
     )
 
 
-def _checked_row(row: Any, name: str, filepath: str | Path) -> tuple[str, int, str]:
+def _checked_row(row: Any, name: str, filepath: str | Path, path_prefix: str | Path) -> Row:
     match row:
         case [str(path), int(label), str(classname)] if label >= 0:
-            return path, label, classname
+            return Row(str(Path(path_prefix) / path), label, classname)
     raise ValueError(f"split file {filepath}: {row!r} in {name!r} is not [image path, label >= 0, class name]")
 
 

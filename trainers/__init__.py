@@ -1,7 +1,11 @@
-"""Trainers of the toolbox: one method, one file. Importing this package registers them all."""
+"""Trainers of the toolbox: one method, one file. Importing this package registers them all.
+
+The folders in it are tools (``python -m trainers.import_weights``), imported where they are used.
+"""
 
 import importlib
 import pkgutil
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if not _module.ispkg:
+        importlib.import_module(f"{__name__}.{_module.name}")
