@@ -1,0 +1,25 @@
+import io
+
+import pytest
+
+from downloads.progress import byte_bar
+
+
+def test_the_bar_shows_rate_and_time_left_from_where_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", terminal)
+    bar = byte_bar("a.zip", 4096, start=1024)
+    bar.delay = 0
+    bar.refresh()
+    shown = terminal.getvalue()
+    assert "a.zip:  25%" in shown and "1.00k/4.00k" in shown and "B/s" in shown
+    bar.close()
+
+
+def test_the_bar_is_silent_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    with byte_bar("a.zip", None) as bar:
+        bar.update(10)
+    assert capsys.readouterr().err == ""
