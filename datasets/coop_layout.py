@@ -1,20 +1,24 @@
 """Data sets in CoOp's layout: ROOT/<folder>/<images> and a split file beside the images."""
 
 import contextlib
+import random
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.few_shot import FewShotDataset
-from datasets.split_file import Row, Split, read_rows, read_split, save_split
+from datasets.split_file import Row, Split, check_split, read_rows, read_split, save_split
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
+
+SPLIT_SEED = 1  # the seed that CoOp's tables start with: the files of its first run give the same new split here
 
 
 class CoopDataset(FewShotDataset):
     """Base of the data sets in CoOp's layout.
 
-    A data set sets the four class attributes and, if its split file can be made from the files it is published with,
+    A data set sets the class attributes and, if its split file can be made from the files it is published with,
     overrides ``make_split``.
 
     Attributes:
@@ -22,6 +26,7 @@ class CoopDataset(FewShotDataset):
         image_folder: Folder below it that the paths in the split file are relative to ("" for the folder itself).
         split_file: Name of the split file.
         templates: Sentences with "{}" for the class name.
+        prompt_file: Name of the file of sentences per class.
     """
 
     image_folder = "images"
@@ -62,10 +67,29 @@ class CoopDataset(FewShotDataset):
             FileNotFoundError: If it is not.
         """
         if not folder.is_dir():
+            content = " and ".join(name for name in (self.image_folder or "the images", self.split_file) if name)
             raise FileNotFoundError(
-                f"{type(self).__name__} needs the folder {folder} with {self.image_folder or 'the images'} "
-                f"and {self.split_file}; unpack the data set there or correct DATASET.ROOT"
+                f"{type(self).__name__} needs the folder {folder} with {content}; "
+                f"correct DATASET.ROOT, or get it: {self.prepare_command(folder)}"
             )
+
+    @classmethod
+    def prepare_command(cls, folder: Path) -> str:
+        """Return the command that downloads what is missing in ``folder``."""
+        return f"python -m datasets.prepare {cls.__name__} --root {folder.parent}"
+
+    @classmethod
+    def published_file(cls, folder: Path, *parts: str) -> Path:
+        """Return the path of a file that the split is made from.
+
+        Raises:
+            FileNotFoundError: If it is not there; this is about the split file too, which would have made it needless.
+        """
+        path = folder.joinpath(*parts)
+        if path.exists():
+            return path
+        missing = f"neither {folder / cls.split_file} nor {path} exists" if cls.split_file else f"no file {path}"
+        raise FileNotFoundError(f"{missing}; get it: {cls.prepare_command(folder)}")
 
     @classmethod
     def read_rows(cls, folder: Path) -> dict[str, list[Row]]:
@@ -79,21 +103,46 @@ class CoopDataset(FewShotDataset):
 
     def load_split(self) -> Split:
         """Read the split file; make and write it first if there is none."""
-        if not Path(self.split_path).is_file():
-            split = self.make_split()
+        if Path(self.split_path).is_file():
+            return read_split(self.split_path, self.image_dir)
+        split = self.new_split(Path(self.dataset_dir))
+        try:
             save_split(*split, self.split_path, self.image_dir)
-            return split
-        return read_split(self.split_path, self.image_dir)
+        except OSError as error:
+            warnings.warn(f"the new split cannot be kept ({error}); every run will make it again", stacklevel=2)
+        print(
+            f"This split is new: its samples differ from those of the published {self.split_file}, which "
+            f"{self.prepare_command(Path(self.dataset_dir))} downloads"
+        )
+        return split
 
-    def make_split(self) -> Split:
-        """Make the split from the files that the data set is published with.
+    @classmethod
+    def new_split(cls, folder: Path) -> Split:
+        """Make the split and check it; the same files give the same one, whatever the seed of the run.
+
+        The global random state is left as it is, so that this run samples the same shots as those that read the file.
+        """
+        state = random.getstate()
+        random.seed(SPLIT_SEED)
+        try:
+            split = cls.make_split(folder)
+        finally:
+            random.setstate(state)
+        check_split(split, f"the new split of {folder}")
+        return split
+
+    @classmethod
+    def make_split(cls, folder: Path) -> Split:
+        """Make the split from the files that the data set in ``folder`` is published with.
+
+        It draws from Python's global ``random``.
 
         Raises:
             FileNotFoundError: If there is nothing to make it from, as is the rule here.
         """
         raise FileNotFoundError(
-            f"no split file {self.split_path}, and {type(self).__name__} has nothing to make it from; "
-            f"download {self.split_file} (CoOp's docs/DATASETS.md links it) to {self.dataset_dir}"
+            f"no split file {folder / cls.split_file}, and {cls.__name__} has nothing to make it from; "
+            f"get it: {cls.prepare_command(folder)}"
         )
 
 

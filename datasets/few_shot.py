@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from dassl.data.datasets import DatasetBase, Datum
 from datasets.few_shot_cache import FewShotCache
@@ -26,11 +26,20 @@ class FewShotDataset(DatasetBase):
         root: Folder that cached paths are relative to.
         cache_dir: Where samples are kept; None keeps none.
 
+    Attributes:
+        templates: Sentences with "{}" for the class name.
+        prompt_file: File of sentences for each class, below the data set's folder; "" if none is published.
+        evaluation_only: The data set has no training images of its own; all it serves for is testing.
+        sampled_parts: The parts that shots are drawn from; the others are taken whole.
+
     Raises:
         ValueError: If the split lacks images of a class, or a setting is not accepted.
     """
 
     templates: tuple[str, ...] = ("a photo of a {}.",)
+    prompt_file: ClassVar[str] = ""
+    evaluation_only: ClassVar[bool] = False
+    sampled_parts: ClassVar[tuple[str, ...]] = ("train", "val")
 
     def __init__(
         self, cfg: "CfgNode", split: Split, *, source: str | Path, root: Path, cache_dir: Path | None = None
@@ -39,14 +48,24 @@ class FewShotDataset(DatasetBase):
         check_split(split, source)
         train, val = self.sample_shots(split, cfg.DATASET.NUM_SHOTS, seed=cfg.SEED, root=root, cache_dir=cache_dir)
         train_x, val, test = map(list, subsample_classes(train, val, split.test, subsample=subsample))
-        super().__init__(train_x=train_x, val=val, test=test)
+        super().__init__(train_x=train_x, val=test if split.val is split.test else val, test=test)
+
+    @property
+    def prompt_path(self) -> Path:
+        """Where the file of sentences for each class is looked for, whether it exists or not."""
+        return Path(self.dataset_dir) / self.prompt_file
+
+    @property
+    def class_keys(self) -> list[str]:
+        """One key per label, in label order, that no two classes share: here the class names."""
+        return self.classnames
 
     def sample_shots(
         self, split: Split, num_shots: int, *, seed: int, root: Path, cache_dir: Path | None = None
     ) -> tuple[list[Datum], list[Datum]]:
-        """Sample train, then val, per class from Python's global ``random``, or take the sample that was kept.
+        """Sample the parts per class from Python's global ``random``, or take the sample that was kept.
 
-        The order matters: other programs that follow CoOp draw the same images for the same seed.
+        The order, train before val, matters: other programs that follow CoOp draw the same images for the same seed.
 
         Returns:
             The train items and the val items.
@@ -54,7 +73,7 @@ class FewShotDataset(DatasetBase):
         if num_shots < 1:
             return split.train, split.val
         warn_of_short_classes(split.train, num_shots)
-        sources = {"train": split.train, "val": split.val}
+        sources: dict[str, list[Datum]] = {name: getattr(split, name) for name in self.sampled_parts}
         shots = {"train": num_shots, "val": min(num_shots, MAX_VAL_SHOTS)}
         cache = None if cache_dir is None else FewShotCache(cache_dir, root, sources, shots, seed)
         sample = cache.load() if cache else None
@@ -62,7 +81,7 @@ class FewShotDataset(DatasetBase):
             sample = {name: self._draw_shots(items, shots[name]) for name, items in sources.items()}
             if cache:
                 cache.save(sample)
-        return sample["train"], sample["val"]
+        return sample["train"], sample.get("val", split.val)
 
     def _draw_shots(self, items: list[Datum], num_shots: int) -> list[Datum]:
         with warnings.catch_warnings():

@@ -7,18 +7,19 @@ that was sampled. A pickle of the same name, as CoOp writes it, is read where th
 import hashlib
 import json
 import os
-import pickle
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dassl.data.datasets import Datum
 from datasets.json_file import read_json_file, write_json_file
 from datasets.split_file import row_of
+from datasets.upstream_pickle import load_upstream_pickle
 
-FORMAT = 1
+FORMAT = 2
+HASHED_TOGETHER = 10_000  # rows, so that ImageNet's are never one text in memory
 Sample = dict[str, list[Datum]]
 
 
@@ -41,7 +42,7 @@ class FewShotCache:
         self.root = root
         self.sources = sources
         self.shots = shots
-        self.fingerprint = fingerprint({name: rows(items, root) for name, items in sources.items()})
+        self.fingerprint = fingerprint(sources, root)
 
     def load(self) -> Sample | None:
         """Return the stored sample, or None if there is none that fits the split; a misfit is warned about."""
@@ -87,13 +88,14 @@ class FewShotCache:
         """
         sample = {}
         for name, items in self.sources.items():
-            known = {os.path.normpath(item.impath): item for item in items}
-            strange = [path for path in paths[name] if os.path.normpath(path) not in known]
+            stored = [os.path.normpath(path) for path in paths[name]]
+            known = _items_at(stored, items)
+            strange = [path for path in stored if path not in known]
             if strange:
                 raise ValueError(f"it lists {strange[0]}, which is not in {name!r} (was the data moved or split anew?)")
-            sample[name] = [known[os.path.normpath(path)] for path in paths[name]]
+            sample[name] = [known[path] for path in stored]
             expected = {label: min(n, self.shots[name]) for label, n in _count(items).items()}
-            if _count(sample[name]) != expected or len(set(paths[name])) != len(paths[name]):
+            if _count(sample[name]) != expected or len(set(stored)) != len(stored):
                 raise ValueError(f"its {name!r} does not hold {self.shots[name]} images of each class")
         return sample
 
@@ -103,9 +105,29 @@ def rows(items: Iterable[Datum], root: Path) -> list[list[Any]]:
     return [row_of(item, root) for item in items]
 
 
-def fingerprint(sources: Mapping[str, list[list[Any]]]) -> str:
-    """Return the sha256 of rows by name: equal exactly if images, labels, names and order are."""
-    return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+def fingerprint(sources: Mapping[str, Sequence[Datum]], root: Path) -> str:
+    """Return a sha256 that is equal exactly if images below ``root``, labels, class names and order are.
+
+    A label has one name throughout (``check_split``), so names are hashed once a label.
+    """
+    folder = f"{root}{os.sep}"
+    names = {str(item.label): item.classname for items in sources.values() for item in items}
+    digest = hashlib.sha256(json.dumps([names, {name: len(items) for name, items in sources.items()}]).encode())
+    for items in sources.values():
+        for start in range(0, len(items), HASHED_TOGETHER):
+            chunk = items[start : start + HASHED_TOGETHER]
+            text = "".join([f"{item.impath.removeprefix(folder)}\0{item.label}\0" for item in chunk])
+            digest.update(text.replace(os.sep, "/").encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _items_at(paths: Iterable[str], items: Iterable[Datum]) -> dict[str, Datum]:
+    """Return the items whose images are at those normal paths, by path."""
+    wanted = set(paths)
+    known = {item.impath: item for item in items if item.impath in wanted}
+    if len(known) < len(wanted):  # only then, for it takes seconds for ImageNet
+        known = {os.path.normpath(item.impath): item for item in items}
+    return known
 
 
 def _count(items: Iterable[Datum]) -> Counter[int]:
@@ -117,41 +139,3 @@ def _path_column(stored: Any, root: Path) -> list[str]:
         return [str(root / path) for path, _, _ in stored]
     except (TypeError, ValueError):
         raise ValueError("its rows are not [image path, label, class name]") from None
-
-
-class _StoredDatum:
-    """Stands in for the pickled Datum: takes its attributes and runs nothing."""
-
-    _impath: Any = None
-    _label: Any = None
-    _classname: Any = None
-
-
-class _DatumUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("dassl.data.datasets.base_dataset", "Datum"):
-            return _StoredDatum
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
-def load_upstream_pickle(path: Path) -> dict[str, list[tuple[str, int, str]]]:
-    """Read a few-shot pickle as CoOp writes it, admitting nothing but Datum and plain containers.
-
-    Returns:
-        For each of "train" and "val": (absolute image path, label, class name).
-
-    Raises:
-        ValueError: If it holds anything else or is damaged.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = _DatumUnpickler(stream).load()
-        return {name: [_fields(item) for item in items] for name, items in content.items()}
-    except Exception as error:  # a damaged pickle raises nearly any type of exception
-        raise ValueError(f"it holds more than plain few-shot samples, or is damaged ({error})") from error
-
-
-def _fields(item: Any) -> tuple[str, int, str]:
-    if not isinstance(item, _StoredDatum) or not isinstance(item._impath, str):
-        raise TypeError(f"{type(item).__name__} in place of an image")
-    return item._impath, item._label, item._classname

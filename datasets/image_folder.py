@@ -105,12 +105,17 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith("."))
 
 
+def is_image(name: str) -> bool:
+    """Tell by its name whether a file is an image; hidden files, as macOS leaves beside images, are none."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
 def images_below(folder: Path) -> list[Path]:
     """Return every image at any depth, sorted; hidden files and folders are skipped."""
     found = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if name.lower().endswith(ENDINGS) and name[0] != "."]
+        found += [Path(parent, name) for name in files if is_image(name)]
     return sorted(found)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dassl.data.datasets import Datum
 from datasets.json_file import read_json_file, write_json_file
+from datasets.listed_item import listed_item
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -64,7 +65,8 @@ def read_rows(filepath: str | Path, path_prefix: str | Path) -> dict[str, list[R
     content = read_json_file(filepath, what="split file")
     if not isinstance(content, dict) or any(not isinstance(content.get(name), list) for name in SPLIT_NAMES):
         raise ValueError(f"split file {filepath} needs the three lists {', '.join(SPLIT_NAMES)}")
-    return {name: [_checked_row(row, name, filepath, path_prefix) for row in content[name]] for name in SPLIT_NAMES}
+    prefix = str(Path(path_prefix))
+    return {name: [_checked_row(row, name, filepath, prefix) for row in content[name]] for name in SPLIT_NAMES}
 
 
 def existing_items(rows: Mapping[str, Sequence[Row]], *, listed_in: str | Path) -> Split:
@@ -74,24 +76,29 @@ def existing_items(rows: Mapping[str, Sequence[Row]], *, listed_in: str | Path) 
         FileNotFoundError: If an image is missing.
     """
     require_images([row.path for name in SPLIT_NAMES for row in rows[name]], listed_in=listed_in)
-    return Split(
-        *(
-            [Datum(impath=row.path, label=row.label, classname=row.classname) for row in rows[name]]
-            for name in SPLIT_NAMES
-        )
-    )
+    return Split(*([listed_item(*row) for row in rows[name]] for name in SPLIT_NAMES))
 
 
-def _checked_row(row: Any, name: str, filepath: str | Path, path_prefix: str | Path) -> Row:
+def existing_part(rows: Sequence[Row], *, listed_in: str | Path) -> list[Datum]:
+    """Turn the rows of one list into items, all of whose images must exist.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+    """
+    require_images([row.path for row in rows], listed_in=listed_in)
+    return [listed_item(*row) for row in rows]
+
+
+def _checked_row(row: Any, name: str, filepath: str | Path, prefix: str) -> Row:
     match row:
         case [str(path), int(label), str(classname)] if label >= 0:
-            return Row(str(Path(path_prefix) / path), label, classname)
+            return Row(os.path.join(prefix, path), label, classname)  # noqa: PTH118  (fast for a hundred thousand)
     raise ValueError(f"split file {filepath}: {row!r} in {name!r} is not [image path, label >= 0, class name]")
 
 
 def require_images(paths: Sequence[str], *, listed_in: str | Path) -> None:
     """Raise one FileNotFoundError that names the first missing image and counts the others."""
-    missing = [path for path in paths if not Path(path).is_file()]
+    missing = [path for path in paths if not os.path.isfile(path)]  # noqa: PTH113  (fast for a hundred thousand)
     if missing:
         raise FileNotFoundError(
             f"image {missing[0]} is missing ({len(missing)} of the {len(paths)} images listed in {listed_in}); "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dassl.data.datasets import Datum
+from datasets.listed_item import listed_item
 
 SUBSAMPLE_CHOICES = ("all", "base", "new")
 
@@ -33,10 +34,6 @@ def subsample_classes(*args: Sequence[Datum], subsample: str = "all") -> Sequenc
     kept = labels[:middle] if subsample == "base" else labels[middle:]
     new_label = {label: position for position, label in enumerate(kept)}
     return [
-        [
-            Datum(impath=item.impath, label=new_label[item.label], classname=item.classname)
-            for item in items
-            if item.label in new_label
-        ]
+        [listed_item(item.impath, new_label[item.label], item.classname) for item in items if item.label in new_label]
         for items in args
     ]

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import json
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -57,7 +58,26 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AMU_RAFT_CACHE", str(folder / "amu-raft"))
         patch.setenv("CLIP_ROOT", str(folder / "clip"))
+        patch.delenv("AMU_RAFT_WEIGHTS", raising=False)
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Resolve no host but this machine: a test that would download fails at once, everywhere."""
+    resolve, here = socket.getaddrinfo, ("localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname(), "", None)
+
+    def resolve_here(host: Any, *arguments: Any, **options: Any) -> Any:
+        if (host.decode() if isinstance(host, bytes) else host) not in here:
+            raise socket.gaierror(socket.EAI_NONAME, f"tests have no network, {host!r} is not resolved")
+        return resolve(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolve_here)
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)

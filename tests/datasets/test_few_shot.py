@@ -1,4 +1,3 @@
-import base64
 import json
 import pickle
 import random
@@ -14,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dassl.data.datasets import Datum
-from datasets.few_shot_cache import load_upstream_pickle
+from datasets import few_shot_cache
+from datasets.few_shot_cache import FewShotCache, fingerprint
+from datasets.listed_item import listed_item
 from datasets.oxford_pets import OxfordPets
 
 Pets = Callable[..., OxfordPets]
@@ -95,7 +96,7 @@ def test_no_shots_means_everything_and_draws_nothing(load: Pets, pets: Path) -> 
 def test_stored_paths_are_relative_to_the_root(load: Pets, pets: Path) -> None:
     load(shots=1)
     content = json.loads((pets / "split_fewshot" / "shot_1-seed_1.json").read_text())
-    assert content["format"] == 1 and len(content["split"]) == 64
+    assert content["format"] == 2 and len(content["split"]) == 64
     assert all(path.startswith("oxford_pets/images/train/") for path, _, _ in content["train"])
     assert len(content["train"]) == len(content["val"]) == 5
 
@@ -126,7 +127,7 @@ def test_a_changed_split_is_sampled_anew(load: Pets, pets: Path) -> None:
     [
         ("{", "damaged"),
         ("[]", "format"),
-        ({"format": 2}, "format"),
+        ({"format": 1}, "format"),
         ({"train": None}, "rows"),
         ({"train": [["a"]]}, "rows"),
         ({"train": [["oxford_pets/images/test/ash_00.jpg", 0, "ash"]]}, "not in 'train'"),
@@ -186,6 +187,74 @@ def test_long_lists_of_short_classes_are_cut(
         OxfordPets(make_cfg(tmp_path / "many", shots=3))
 
 
+def test_what_methods_ask_of_every_data_set(load: Pets, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OxfordPets, "prompt_file", "sentences.json")
+    data = load(subsample="new")
+    assert data.prompt_path == pets / "sentences.json"
+    assert data.class_keys == data.classnames == ["dogwood", "elm"]
+    assert data.evaluation_only is False
+
+
+def test_parts_that_are_not_sampled_are_taken_whole(load: Pets, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OxfordPets, "sampled_parts", ("train",))
+    for _ in ("drawn", "kept"):
+        data = load(shots=2)
+        assert (len(data.train_x or ()), len(data.val or ())) == (10, 22)
+
+
+# ------------------------------------------------------------------ what a kept sample belongs to
+def item_rows(items: list[Datum]) -> list[tuple[str, int, str]]:
+    return [(item.impath, item.label, item.classname) for item in items]
+
+
+def test_the_fingerprint_is_that_of_images_labels_names_and_order(items: list[Datum], tmp_path: Path) -> None:
+    rows = item_rows(items)
+    label = rows[0][1]
+    changed = {
+        "order": [rows[1], rows[0], *rows[2:]],
+        "image": [(f"{rows[0][0]}x", *rows[0][1:]), *rows[1:]],
+        "labels": [(path, number + 1, name) for path, number, name in rows],
+        "name": [(path, number, "oak" if number == label else name) for path, number, name in rows],
+        "number": rows[1:],
+    }
+    prints = {
+        key: fingerprint({"train": [listed_item(*row) for row in value]}, tmp_path) for key, value in changed.items()
+    }
+    prints["part"] = fingerprint({"val": items}, tmp_path)
+    prints["parts"] = fingerprint({"train": items[:9], "val": items[9:]}, tmp_path)
+    prints["as it was"] = fingerprint({"train": items}, tmp_path)
+    assert len(set(prints.values())) == len(prints)
+    moved = [listed_item(path.replace(str(tmp_path), "/moved"), number, name) for path, number, name in rows]
+    assert fingerprint({"train": moved}, Path("/moved")) == prints["as it was"]
+
+
+def test_the_fingerprint_tells_classes_of_one_name_apart(items: list[Datum], tmp_path: Path) -> None:
+    one_name = [listed_item(item.impath, item.label, "missile") for item in items]
+    other = next(item.label for item in items if item.label != items[0].label)
+    relabelled = [listed_item(items[0].impath, other, "missile"), *one_name[1:]]
+    assert fingerprint({"train": one_name}, tmp_path) != fingerprint({"train": relabelled}, tmp_path)
+
+
+def test_the_fingerprint_covers_more_rows_than_are_hashed_together(
+    items: list[Datum], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fingerprint({"train": items}, tmp_path)
+    monkeypatch.setattr(few_shot_cache, "HASHED_TOGETHER", 7)
+    assert fingerprint({"train": items}, tmp_path) == whole
+    assert fingerprint({"train": [*items[:-2], items[-1], items[-2]]}, tmp_path) != whole
+
+
+def test_a_sample_kept_under_another_spelling_of_its_paths(items: list[Datum], tmp_path: Path) -> None:
+    """As with a root that holds "..": the images are found all the same."""
+    twisted = [
+        listed_item(item.impath.replace("/items/", "/items/../items/"), item.label, item.classname) for item in items
+    ]
+    cache = FewShotCache(tmp_path / "cache", tmp_path, {"train": twisted}, {"train": 1}, 1)
+    sample = {"train": list({item.label: item for item in twisted}.values())}
+    cache.save(sample)
+    assert cache.load() == sample
+
+
 # ------------------------------------------------------------------ pickles as CoOp writes them
 def write_pickle(pets: Path, content: Any, name: str = "shot_4-seed_1.pkl") -> Path:
     path = pets / "split_fewshot" / name
@@ -218,24 +287,6 @@ def test_an_upstream_pickle_is_read(load: Pets, pets: Path, parts: Any, capsys: 
     assert not path.with_suffix(".json").exists()
 
 
-# Four images, written by upstream Dassl 0.6.3.
-UPSTREAM_PICKLE = (
-    "gAWVPgEAAAAAAAB9lCiMBXRyYWlulF2UKIwgZGFzc2wuZGF0YS5kYXRhc2V0cy5iYXNlX2RhdGFzZXSUjAVEYXR1bZSTlCmBlH2UKIwHX2lt"
-    "cGF0aJSMFHNvbWUvd2hlcmUvYzNfMDIucG5nlIwGX2xhYmVslEsDjAdfZG9tYWlulEsCjApfY2xhc3NuYW1llIwGbmFtZV8zlHViaAUpgZR9"
-    "lChoCIwUc29tZS93aGVyZS9jM18wNi5wbmeUaApLA2gLSwBoDIwGbmFtZV8zlHViaAUpgZR9lChoCIwUc29tZS93aGVyZS9jM18xOS5wbmeU"
-    "aApLA2gLSwFoDIwGbmFtZV8zlHViaAUpgZR9lChoCIwUc29tZS93aGVyZS9jM18wMC5wbmeUaApLA2gLSwBoDIwGbmFtZV8zlHViZYwDdmFs"
-    "lF2UdS4="
-)
-
-
-def test_a_pickle_recorded_from_upstream_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "shot_1-seed_1.pkl"
-    path.write_bytes(base64.b64decode(UPSTREAM_PICKLE))
-    content = load_upstream_pickle(path)
-    assert content["train"][0] == ("some/where/c3_02.png", 3, "name_3")
-    assert (len(content["train"]), content["val"]) == (4, [])
-
-
 def test_a_json_sample_goes_before_a_pickle(load: Pets, pets: Path, parts: Any) -> None:
     drawn = load()
     write_pickle(pets, four_of_each(pets, parts))
@@ -258,17 +309,6 @@ class Malicious:
 def test_nothing_in_a_pickle_is_run(load: Pets, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_pickle(pets, {"train": [Malicious()], "val": []})
-    with pytest.warns(UserWarning, match="holds more than plain few-shot samples"):
+    with pytest.warns(UserWarning, match="holds more than plain lists of images"):
         load()
     assert not (tmp_path / "ran.txt").exists()
-
-
-@pytest.mark.parametrize("content", [[1, 2], {"train": ["a.jpg"]}, {"train": 3}, {"train": [None]}])
-def test_other_pickles_are_refused(content: Any, tmp_path: Path) -> None:
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match="plain few-shot samples"):
-        load_upstream_pickle(path)
-    path.write_bytes(b"\x80\x05garbage")
-    with pytest.raises(ValueError, match="or is damaged"):
-        load_upstream_pickle(path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.image_folder import ImageFolder, divide, read_image_folder
+from datasets.image_folder import ImageFolder, divide, is_image, read_image_folder
 
 Make = Callable[[Path], str]
 
@@ -150,3 +150,11 @@ def test_split_folders_that_do_not_fit(tmp_path: Path, make_image: Make) -> None
     fill(tmp_path / "valid", make_image, owl=2)
     with pytest.raises(ValueError, match="has 2 folders for val: 'val', 'valid'; keep one"):
         read_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.jpg", True), ("A.JPEG", True), ("b.png", True), ("._a.jpg", False), ("a.txt", False), ("jpg", False)],
+)
+def test_images_are_told_by_their_names(name: str, expected: bool) -> None:
+    assert is_image(name) is expected

@@ -1,3 +1,4 @@
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 from datasets.oxford_pets import OxfordPets
+from tests.datasets.miniatures.common import build_miniature
 
 
 @pytest.fixture
@@ -41,11 +43,11 @@ def test_neither_split_nor_annotations(published: Path, make_cfg: Callable[..., 
         OxfordPets(make_cfg(published.parent))
 
 
-@pytest.mark.parametrize("line", ["Abyssinian_1 1", "Abyssinian 1 1 1", "Abyssinian_1 one 1 1"])
+@pytest.mark.parametrize("line", ["Abyssinian_1 1", "Abyssinian 1 1 1", "Abyssinian_1 one 1 1", "Abyssinian_1 0 1 1"])
 def test_damaged_annotations_are_named(line: str, published: Path, make_cfg: Callable[..., Any]) -> None:
     with (published / "annotations" / "trainval.txt").open("a") as stream:
         stream.write(line)
-    with pytest.raises(ValueError, match=rf"trainval\.txt: '{line}' is not"):
+    with pytest.raises(ValueError, match=rf"trainval\.txt, line 11: '{line}' is not"):
         OxfordPets(make_cfg(published.parent))
 
 
@@ -55,3 +57,42 @@ def test_missing_images_are_named(published: Path, make_cfg: Callable[..., Any])
         FileNotFoundError, match=r"Abyssinian_3\.jpg is missing .1 of the 10 images listed in .*trainval"
     ):
         OxfordPets(make_cfg(published.parent))
+
+
+def test_the_real_sizes(tmp_path: Path, make_cfg: Callable[..., Any]) -> None:
+    """A split file of the published one's sizes and smallest classes is read, looked after and sampled in seconds."""
+    folder = tmp_path / "oxford_pets"
+    (folder / "images").mkdir(parents=True)
+    rows: dict[str, list[list[Any]]] = {}
+    for part, total, smallest in (("train", 2944, 74), ("val", 736, 19), ("test", 3669, 88)):
+        labels = [label for label in range(37) for _ in range(smallest)]
+        labels += [label % 36 for label in range(total - len(labels))]
+        rows[part] = [[f"{part}_{index}.jpg", label, f"breed {label}"] for index, label in enumerate(labels)]
+        for path, _, _ in rows[part]:
+            (folder / "images" / path).touch()
+    (folder / "split_zhou_OxfordPets.json").write_text(json.dumps(rows))
+    for shots, subsample, sizes in (
+        (-1, "all", (2944, 736, 3669)),
+        (16, "all", (592, 148, 3669)),
+        (1, "base", (19, 19, None)),
+        (1, "new", (18, 18, None)),
+    ):
+        data = OxfordPets(make_cfg(tmp_path, shots=shots, subsample=subsample))
+        assert (len(data.train_x or ()), len(data.val or ())) == sizes[:2]
+        assert sizes[2] in (None, len(data.test or ()))
+
+
+def test_a_miniature_of_the_published_files(tmp_path: Path, make_cfg: Callable[..., Any]) -> None:
+    """Breeds are in the order of their numbers, and what is no image in the folder of images does not matter."""
+    build_miniature("OxfordPets", tmp_path, split=False)
+    data = OxfordPets(make_cfg(tmp_path))
+    assert data.classnames == [
+        *("abyssinian", "american_bulldog", "american_pit_bull_terrier", "basset_hound", "beagle", "bengal")
+    ]
+    assert (len(data.train_x or ()), len(data.val or ()), len(data.test or ())) == (36, 6, 12)
+
+
+def test_annotations_that_are_no_text(published: Path) -> None:
+    (published / "annotations" / "test.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"test\.txt is no text file"):
+        OxfordPets.new_split(published)
