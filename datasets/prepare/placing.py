@@ -1,0 +1,100 @@
+"""Put a file that has been obtained into its place in the data set's folder."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from datasets.catalog import Entry, Part
+from datasets.prepare.arrangement import Conflict, find_folder, merge, set_aside, unpack_staged
+from datasets.prepare.content import check_content
+from datasets.prepare.job import SET_ASIDE, UNPACKED, Job, remove
+from datasets.prepare.obtaining import Obtained
+from datasets.prepare.presence import destination
+from datasets.prepare.validation_images import read_development_kit, read_move_lines, sort_images
+from downloads.archives import unpack
+
+Labels = dict[str, str]
+
+
+def place_file(job: Job, part: Part, obtained: Obtained) -> None:
+    """Check a file's content and put it into place; what was there before is set aside.
+
+    Raises:
+        ValueError: If the content is wrong.
+        OSError: If the disk is full or cannot be written to.
+    """
+    target = destination(job, obtained.download)
+    staged = job.staging / target.name
+    remove(staged)
+    shutil.copyfile(obtained.path, staged)
+    check_content(staged, job.entry, part, obtained.download)
+    if target.exists():
+        set_aside(target, job.folder / SET_ASIDE / target.name)
+    merge(staged, target, Conflict.REPLACE, job.folder / SET_ASIDE / target.name)
+
+
+def place_archive(job: Job, part: Part, obtained: Obtained, read_labels: Callable[[], Labels]) -> None:
+    """Unpack an archive in the staging folder and move its folders into place.
+
+    Args:
+        job: The data set and its root.
+        part: The part that the archive holds.
+        obtained: The archive.
+        read_labels: Tells the class of each image of a folder without class folders; called where it is needed.
+
+    Raises:
+        ValueError: If the archive is damaged, unsafe or lacks a folder.
+        OSError: If the disk is full or cannot be written to.
+    """
+    place = obtained.download.place
+    tree = job.staging / UNPACKED / part.name / obtained.download.file
+    resumed = unpack_staged(obtained.path, tree, place, title=f"{job.entry.name}, {obtained.download.file}")
+    for move in place.moves:
+        source, target = find_folder(tree, move.find), job.folder / move.to
+        if source is None and resumed and target.exists():
+            continue  # moved by the run that was killed
+        if source is None:
+            raise ValueError(f"{obtained.download.file} holds no folder {' or '.join(move.find)}")
+        if place.labels_from:
+            sort_images(source, read_labels())
+        conflict = Conflict.REPLACE if obtained.verified else Conflict.KEEP
+        aside = job.folder / SET_ASIDE / ("" if move.to == "." else move.to)
+        if conflicts := merge(source, target, conflict, aside):
+            where = (
+                f"set aside in {job.folder / SET_ASIDE}" if obtained.verified else "kept: the archive is not verified"
+            )
+            print(f"  {conflicts} files of other sizes than in {obtained.download.file} were {where}")
+    remove(tree)
+
+
+def read_labels(job: Job, part: Part, obtained: Obtained) -> Labels:
+    """Read the class of each image from a list of moves or from the development kit.
+
+    Raises:
+        ValueError: If the file is damaged.
+        OSError: If the disk is full or cannot be written to.
+    """
+    if obtained.path.suffix == ".sh":
+        return read_move_lines(obtained.path)
+    tree = job.staging / UNPACKED / part.name / obtained.download.file
+    if not tree.is_dir():
+        unpack(obtained.path, tree, title=f"{job.entry.name}, {obtained.download.file}")
+    return read_development_kit(tree)
+
+
+def copy_from_another_set(job: Job, part: Part, entry: Entry) -> bool:
+    """Take a small file from another data set's folder if it is there and right; tell whether it was."""
+    download = part.alternatives[0]
+    path = job.root / download.place.copy_of
+    if not download.place.copy_of or not _right(path, entry, part):
+        return False
+    place_file(job, part, Obtained(path, download, own=False, verified=False))
+    return True
+
+
+def _right(path: Path, entry: Entry, part: Part) -> bool:
+    try:
+        check_content(path, entry, part, part.alternatives[0])
+    except (ValueError, OSError):
+        return False
+    return path.is_file()

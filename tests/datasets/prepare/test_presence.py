@@ -1,0 +1,60 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from datasets.prepare.job import Job
+from datasets.prepare.presence import destination, is_flat, listed_images, missing_from
+from tests.datasets.miniatures.common import build_miniature
+from tests.datasets.prepare.conftest import Publisher
+
+
+def lack(job: Job, name: str) -> str:
+    return missing_from(job, next(part for part in job.entry.parts if part.name == name))
+
+
+@pytest.fixture
+def cars(publisher: Publisher) -> Job:
+    publisher.publish("StanfordCars")
+    build_miniature("StanfordCars", publisher.root)
+    return publisher.job("StanfordCars")
+
+
+def test_nothing_is_missing_of_a_whole_set(cars: Job) -> None:
+    assert [missing_from(cars, part) for part in cars.entry.parts] == [""] * 4
+
+
+def test_each_part_is_looked_at_by_itself(cars: Job) -> None:
+    shutil.rmtree(cars.folder / "cars_test")
+    (cars.folder / "cars_train" / "00003.jpg").unlink()
+    (cars.folder / "cars_train" / "00005.jpg").write_bytes(b"")
+    assert lack(cars, "images_test") == f"{cars.folder / 'cars_test'} is missing"
+    assert lack(cars, "images_train").startswith("2 of 42 images are missing, such as ")
+    assert lack(cars, "split") == lack(cars, "prompts") == ""
+
+
+def test_without_the_list_images_cannot_be_told(cars: Job) -> None:
+    (cars.folder / "split_zhou_StanfordCars.json").write_text("{")
+    assert listed_images(cars, cars.folder) is None
+    assert "the list of the images in" in lack(cars, "images_train")
+    assert "is damaged" in lack(cars, "split")
+
+
+def test_folders_are_counted_where_there_is_no_list(publisher: Publisher) -> None:
+    publisher.publish("ImageNet")
+    folder = build_miniature("ImageNet", publisher.root, flat=True)
+    job = publisher.job("ImageNet")
+    assert lack(job, "images_train") == ""
+    assert lack(job, "images_val").endswith("are not sorted into folders")
+    assert is_flat(folder / "images" / "val") and not is_flat(folder / "images" / "train")
+    next(iter((folder / "images" / "train").rglob("*.JPEG"))).unlink()
+    assert lack(job, "images_train") == f"{folder / 'images' / 'train'} holds 59 of 60 images"
+    assert not is_flat(folder / "none")
+
+
+def test_the_variants_share_the_sentences_of_imagenet(publisher: Publisher) -> None:
+    publisher.publish("ImageNetA")
+    job = publisher.job("ImageNetA")
+    prompts = next(part for part in job.entry.parts if part.name == "prompts").alternatives[0]
+    assert destination(job, prompts) == publisher.root / "imagenet" / "imagenet_prompt.json"
+    assert Path(job.entry.prompt_file) == destination(job, prompts).relative_to(publisher.root)
