@@ -1,6 +1,5 @@
 """Auxiliary encoders: residual networks in torchvision's layout whose pooled features are never trained."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,12 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from modeling.official_weights import AUX_FILES, official_weights
 from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from modeling.state_files import bundled_weights, load_state_file
-
-MOCOV3_FILE = "r-50-1000ep.pth.tar"
-MOCOV3_URL = f"https://dl.fbaipublicfiles.com/moco-v3/r-50-1000ep/{MOCOV3_FILE}"
-WEIGHTS_VARIABLE = "AMU_RAFT_WEIGHTS"
+from modeling.state_files import bundled_weights, load_state_file, sha256_of
 
 _FIRST_BLOCK = "layer1.0.conv1.weight"
 _NESTS = ("state_dict", "model")
@@ -32,6 +28,7 @@ class AuxEncoder(nn.Module):
         feature_dim: Width F of its features.
         mean: Channel means that its input is normalised with, RGB, 0 to 1.
         std: Channel standard deviations likewise.
+        sha256: Checksum of its weight file, "" if it was not read from one.
     """
 
     def __init__(self, network: ResNet, *, name: str, feature_dim: int, input_resolution: int | None = None) -> None:
@@ -41,6 +38,7 @@ class AuxEncoder(nn.Module):
         self.feature_dim = feature_dim
         self.mean = IMAGENET_MEAN
         self.std = IMAGENET_STD
+        self.sha256 = ""
         self.input_resolution = input_resolution
         self.eval()
 
@@ -65,32 +63,39 @@ class AuxEncoder(nn.Module):
         return features
 
 
-def load_aux_encoder(name_or_path: str) -> AuxEncoder:
+def load_aux_encoder(name_or_path: str, *, weights: Path | str | None = None) -> AuxEncoder:
     """Load an auxiliary encoder.
 
     Args:
-        name_or_path: "tiny" (bundled), "mocov3_rn50" (a checkpoint that you have fetched), or the path of a checkpoint
+        name_or_path: "tiny" (bundled), "mocov3_rn50" (official, downloaded at first use), or the path of a checkpoint
             with the state dict of a torchvision residual network: bare, or as MoCo saves it.
+        weights: Folder that holds official weights, or the file itself; if not given they are looked for in
+            AMU_RAFT_WEIGHTS and the project's cache, and downloaded if they are in neither.
 
     Raises:
-        FileNotFoundError: If there is no such file; for "mocov3_rn50" with the place to fetch it from.
+        FileNotFoundError: If there is no such file, or official weights cannot be downloaded or are not in ``weights``.
         ValueError: If the file is damaged or is not the state dict of such a network.
     """
-    if name_or_path == "tiny":
-        path = bundled_weights("tiny_aux.pt")
-    elif name_or_path == "mocov3_rn50":
-        path = _mocov3_path()
-    else:
-        path = Path(name_or_path).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"no aux encoder {name_or_path!r}; accepted: tiny, mocov3_rn50 or a checkpoint path"
-            )
+    path = _weights_path(name_or_path, weights)
     try:
-        return _encoder_from(_encoder_state(load_state_file(path, what="aux encoder")), name=name_or_path)
+        encoder = _encoder_from(_encoder_state(load_state_file(path, what="aux encoder")), name=name_or_path)
     except ValueError as error:
         message = str(error)
         raise ValueError(message if str(path) in message else f"aux encoder {path}: {message}") from error
+    encoder.sha256 = sha256_of(path)
+    return encoder
+
+
+def _weights_path(name: str, weights: Path | str | None) -> Path:
+    if name == "tiny":
+        return bundled_weights("tiny_aux.pt")
+    if name in AUX_FILES:
+        return official_weights(AUX_FILES[name], weights)
+    path = Path(name).expanduser()
+    if not path.is_file():
+        accepted = ", ".join(["tiny", *AUX_FILES])
+        raise FileNotFoundError(f"no aux encoder {name!r}; accepted: {accepted} or a checkpoint path")
+    return path
 
 
 def build_resnet(
@@ -128,17 +133,6 @@ def build_resnet(
         network.maxpool = nn.Identity()  # type: ignore[assignment]
     network.fc = nn.Identity()  # type: ignore[assignment]
     return network
-
-
-def _mocov3_path() -> Path:
-    folder = Path(os.environ.get(WEIGHTS_VARIABLE) or "~/.cache/amu-raft/weights").expanduser()
-    path = folder / MOCOV3_FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no MoCo-v3 weights at {path}; fetch {MOCOV3_URL} into that folder (or name another folder in "
-            f"{WEIGHTS_VARIABLE}), or give any checkpoint by TRAINER.AMU.AUX_ENCODER=PATH"
-        )
-    return path
 
 
 def _encoder_state(loaded: object) -> dict[str, Tensor]:

@@ -1,33 +1,19 @@
 """CLIP as a frozen backbone: official weights by name, or any file in the same layout."""
 
 import copy
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
+from modeling.official_weights import CLIP_FILES, official_weights
 from modeling.precision import Precision
 from modeling.state_files import bundled_weights, load_state_file, sha256_of
 
-_HOST = "https://openaipublic.azureedge.net/clip/models"
-# name: (sha256, file). The checksum is part of the address, as OpenAI publishes it.
-OPENAI_MODELS: dict[str, tuple[str, str]] = {
-    "RN50": ("afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", "RN50.pt"),
-    "RN101": ("8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", "RN101.pt"),
-    "RN50x4": ("7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", "RN50x4.pt"),
-    "RN50x16": ("52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa", "RN50x16.pt"),
-    "RN50x64": ("be1cfb55d75a9666199fb2206c106743da0f6468c9d327f3e0d0a543a9919d9c", "RN50x64.pt"),
-    "ViT-B/32": ("40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", "ViT-B-32.pt"),
-    "ViT-B/16": ("5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", "ViT-B-16.pt"),
-    "ViT-L/14": ("b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", "ViT-L-14.pt"),
-    "ViT-L/14@336px": ("3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", "ViT-L-14-336px.pt"),
-}
 BUNDLED_MODELS = {"tiny": "tiny_clip.pt"}
 _LAYOUT = (
     "visual.conv1.weight",
@@ -40,7 +26,7 @@ _LAYOUT = (
 
 def available_backbones() -> list[str]:
     """Return the names that ``load_clip`` knows besides paths."""
-    return [*BUNDLED_MODELS, *OPENAI_MODELS]
+    return [*BUNDLED_MODELS, *CLIP_FILES]
 
 
 def check_backbone(name: str) -> None:
@@ -62,12 +48,12 @@ def check_attention_pooling(name: str) -> None:
     Raises:
         ValueError: If the name is a vision transformer's.
     """
-    if name in OPENAI_MODELS and not name.startswith("RN"):
+    if name in CLIP_FILES and not name.startswith("RN"):
         _refuse_transformer(name)
 
 
 def _refuse_transformer(name: str) -> None:
-    resnets = ", ".join([*BUNDLED_MODELS, *(other for other in OPENAI_MODELS if other.startswith("RN"))])
+    resnets = ", ".join([*BUNDLED_MODELS, *(other for other in CLIP_FILES if other.startswith("RN"))])
     raise ValueError(f"backbone {name!r} has no attention pooling; RAFT needs one of {resnets}")
 
 
@@ -200,7 +186,7 @@ def check_grid(maps: Tensor, grid: tuple[int, int]) -> None:
 
 
 def load_clip(
-    name: str, *, precision: str = "fp32", device: torch.device | str = "cpu", download_root: Path | str | None = None
+    name: str, *, precision: str = "fp32", device: torch.device | str = "cpu", weights: Path | str | None = None
 ) -> CLIPBackbone:
     """Load a frozen CLIP.
 
@@ -208,13 +194,14 @@ def load_clip(
         name: One of ``available_backbones()``, or a path to an OpenAI TorchScript archive or to a state dict like it.
         precision: "fp32", "amp" or "fp16".
         device: Where the model goes.
-        download_root: Where official weights are kept; ``~/.cache/clip`` as the ``clip`` package has it.
+        weights: Folder that holds official weights, or the file itself; if not given they are looked for in
+            AMU_RAFT_WEIGHTS and ``~/.cache/clip`` (CLIP_ROOT), and downloaded if they are in neither.
 
     Raises:
         ValueError: If the name is unknown, a checksum differs, or the file is not in CLIP's layout.
-        FileNotFoundError: If official weights are absent and cannot be downloaded.
+        FileNotFoundError: If official weights are absent and cannot be downloaded, or are not in ``weights``.
     """
-    path = _weights_path(name, Path(download_root or os.environ.get("CLIP_ROOT", "~/.cache/clip")).expanduser())
+    path = _weights_path(name, weights)
     chosen = Precision(precision)
     model = _build(load_state_file(path, what="CLIP weights"), path)
     model = model.float() if chosen.name != "fp16" else model
@@ -222,37 +209,13 @@ def load_clip(
     return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen)
 
 
-def _weights_path(name: str, root: Path) -> Path:
+def _weights_path(name: str, weights: Path | str | None) -> Path:
     if name in BUNDLED_MODELS:
         return bundled_weights(BUNDLED_MODELS[name])
-    if name in OPENAI_MODELS:
-        return _official_weights(name, root)
+    if name in CLIP_FILES:
+        return official_weights(CLIP_FILES[name], weights)
     check_backbone(name)
     return Path(name)
-
-
-def _official_weights(name: str, root: Path) -> Path:
-    sha256, file = OPENAI_MODELS[name]
-    path = root / file
-    url = f"{_HOST}/{sha256}/{file}"
-    if not path.is_file():
-        _download(url, path, sha256)
-    found = sha256_of(path)
-    if found != sha256:
-        raise ValueError(f"{path} has sha256 {found}, expected {sha256}; delete it to download it again from {url}")
-    return path
-
-
-def _download(url: str, path: Path, sha256: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Writes to a temporary file, compares the checksum, then renames: never a half file under the final name.
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
-    except (URLError, OSError, RuntimeError) as error:
-        raise FileNotFoundError(
-            f"CLIP weights {path} are absent and {url} cannot be downloaded ({error}); "
-            "put the file there by hand, or give MODEL.BACKBONE.NAME the path of a copy"
-        ) from error
 
 
 def _build(state: Any, path: Path) -> Any:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from modeling.adapter import KnownClasses
 from modeling.preprocess import unit_rows
 from modeling.text_classifier import zero_shot_logits as clip_logits
 
@@ -104,6 +105,7 @@ def amu_logits(
     kind: str,
     power: float,
     standardize: bool = True,
+    known: KnownClasses | None = None,
 ) -> AMULogits:
     """AMU's forward pass on features; neither argument is changed.
 
@@ -111,17 +113,24 @@ def amu_logits(
         clip_features: Raw CLIP image features, (N, D).
         aux_features: Raw auxiliary features, (N, F).
         text_weights: Text classifier, (D, C).
-        adapter: Maps unit auxiliary features (N, F) to (N, C).
+        adapter: Maps unit auxiliary features (N, F) to (N, C), or to its own classes where ``known`` is given.
         logit_scale: CLIP's factor on similarities.
         fusion_alpha: alpha.
         kind: Uncertainty kind.
         power: Its exponent.
         standardize: Standardise auxiliary logits per row, as the released code does; the paper's form takes them as
             they are.
+        known: Which of the C classes the adapter knows, if it was trained on others. An unknown class has no bias, and
+            the standard deviation is that of the known ones.
     """
     zero_shot = clip_logits(clip_features, text_weights, logit_scale=logit_scale)
     raw = adapter(unit_rows(aux_features)).float()
-    aux = standardize_logits(raw) if standardize else raw
+    picked = raw if known is None else known.pick(raw)
+    if standardize:
+        # A single known class has nothing to stand out from.
+        lone = known is not None and picked.shape[1] < 2
+        picked = torch.zeros_like(picked) if lone else standardize_logits(picked)
+    aux = picked if known is None else known.spread(picked)
     return AMULogits(zero_shot, aux, fuse_logits(zero_shot, aux, fusion_alpha=fusion_alpha, kind=kind, power=power))
 
 

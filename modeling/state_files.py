@@ -1,7 +1,8 @@
-"""Read weight files without running code that they may carry."""
+"""Weight files: read without running code that they may carry, written whole or not at all."""
 
 import hashlib
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -56,6 +57,25 @@ def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
     # The readers meet damage in many ways: BadZipFile, struct.error, TypeError, UnicodeDecodeError and more.
     except Exception as error:
         raise ValueError(f"{what} {path} cannot be read: damaged, or no torch or safetensors file") from error
+
+
+def save_state_file(content: Any, path: Path | str) -> None:
+    """Write tensors in plain containers by torch.save; the file appears whole or not at all.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _torchscript_state(path: Path) -> dict[str, torch.Tensor]:

@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--resume", help="run folder to resume from; a half-finished output folder resumes by itself")
     add("--seed", type=int, help="seed of few-shot sample, order and initialisation; 0 is a seed, negative is none")
     add("--backbone", help="CLIP name such as RN50 or ViT-B/16, tiny, or the path of a weight file")
+    add("--weights", help="folder of official weight files (or one file), for a machine without a network")
     add("--head", help="MODEL.HEAD.NAME, for trainers that have one")
     add("--dataset-config-file", help="data set YAML; default configs/datasets/digits.yaml")
     add("--config-file", help="trainer YAML; default configs/trainers/TRAINER/BACKBONE.yaml")

@@ -1,6 +1,11 @@
 """From command-line arguments to one frozen configuration.
 
-One direction: defaults, data set YAML, trainer YAML, flags, trailing KEY VALUE pairs, freeze.
+One direction: defaults, data set YAML, trainer YAML, its overlays for the data set, with --eval-only --model-dir the
+settings of the model, flags, trailing KEY VALUE pairs, freeze.
+
+An overlay holds what a method changes on one data set: ``datasets/<data set>.yaml`` beside the trainer YAML, then
+``datasets/<data set>_<k>shots.yaml``. Overlays are for full-size backbones; the values of the tiny configuration were
+chosen for its own encoders, and no overlay changes them.
 """
 
 import argparse
@@ -35,6 +40,7 @@ class RunPlan:
         model_dir: Run folder that it is loaded from, or "".
         load_epoch: Its epoch, or None.
         no_train: Whether training is left out.
+        overlays: Files that were merged after the trainer YAML.
     """
 
     cfg: CfgNode
@@ -44,6 +50,7 @@ class RunPlan:
     model_dir: str
     load_epoch: int | None
     no_train: bool
+    overlays: tuple[Path, ...] = ()
 
 
 def build_plan(arguments: argparse.Namespace) -> RunPlan:
@@ -70,11 +77,17 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     for path in (dataset_file, config_file):
         if path is not None:
             merge_file(cfg, path)
-    if arguments.eval_only and arguments.model_dir:
-        for key, value in model_settings(Path(arguments.model_dir), trainer):
-            set_key(cfg, key, value, source=arguments.model_dir)
-    for key, value in [*_flags(arguments, trainer), *overrides]:
+    shots = _decode(dict(overrides).get("DATASET.NUM_SHOTS", cfg.DATASET.NUM_SHOTS))
+    overlays = _overlays(config_file, dataset_file.stem, shots)
+    for path in overlays:
+        merge_file(cfg, path)
+    given = [*_flags(arguments, trainer), *overrides]
+    for key, value in given:
         set_key(cfg, key, value, source="command line")
+    if arguments.eval_only and arguments.model_dir:
+        for key, value in model_settings(Path(arguments.model_dir), trainer, cfg.DATASET):
+            if key not in dict(given):
+                set_key(cfg, key, value, source=arguments.model_dir)
     check_finite(cfg)
     dataset, config = dataset_file.stem, config_file.stem if config_file else "default"
     if cfg.OUTPUT_DIR == NO_OUTPUT_DIR:
@@ -82,7 +95,14 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
     cfg.freeze()
     return RunPlan(
-        cfg, dataset, config, arguments.eval_only, arguments.model_dir, arguments.load_epoch, arguments.no_train
+        cfg=cfg,
+        dataset=dataset,
+        config=config,
+        eval_only=arguments.eval_only,
+        model_dir=arguments.model_dir,
+        load_epoch=arguments.load_epoch,
+        no_train=arguments.no_train,
+        overlays=overlays,
     )
 
 
@@ -198,6 +218,7 @@ def _flags(arguments: argparse.Namespace, trainer: str) -> list[tuple[str, Any]]
         "RESUME": arguments.resume,
         "SEED": arguments.seed,
         "MODEL.BACKBONE.NAME": arguments.backbone,
+        "MODEL.WEIGHTS": arguments.weights,
         "MODEL.HEAD.NAME": arguments.head,
         "DATASET.SOURCE_DOMAINS": arguments.source_domains,
         "DATASET.TARGET_DOMAINS": arguments.target_domains,
@@ -237,6 +258,14 @@ def _trainer_file(given: str | None, trainer: str, backbone: str) -> Path | None
         stem = backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
         default = stem if (folder / f"{stem}.yaml").is_file() else FULL_SIZE_CONFIG
     return _config_file(given, folder, default, f"{trainer} trainer")
+
+
+def _overlays(config_file: Path | None, dataset: str, shots: Any) -> tuple[Path, ...]:
+    """Return what a method changes on a data set, then what it changes there at a number of shots."""
+    if config_file is None or config_file.stem == EMBEDDED_CONFIG:
+        return ()
+    paths = (config_file.parent / "datasets" / f"{stem}.yaml" for stem in (dataset, f"{dataset}_{shots}shots"))
+    return tuple(path for path in paths if path.is_file())
 
 
 def _default_output(cfg: CfgNode, dataset: str, config: str, eval_only: bool) -> Path:

@@ -15,9 +15,9 @@ from torch import Tensor
 from datasets.json_file import write_json_file
 from datasets.validation import has_own_validation
 from runs.config import REPOSITORY, RunPlan, as_dict
+from runs.settings import RESULT_FILE
 
 SCHEMA = 1
-RESULT_FILE = "result.json"
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")
 
 

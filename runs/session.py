@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from yacs.config import CfgNode
 
-from dassl.engine import build_trainer
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
 from runs.record import EvaluationLog, RunRecord, set_aside
@@ -30,6 +31,8 @@ def execute(plan: RunPlan) -> dict[str, Any]:
         FloatingPointError: If the loss is not finite.
     """
     cfg = plan.cfg
+    if not plan.eval_only and not plan.no_train:
+        refuse_test_images(cfg)
     record = RunRecord(plan)
     # Part of the configuration, because the number of threads decides the order of float sums, so the last digits.
     torch.set_num_threads(cfg.TRAIN.NUM_THREADS or _DEFAULT_THREADS)
@@ -42,6 +45,8 @@ def execute(plan: RunPlan) -> dict[str, Any]:
         if torch.cuda.is_available() and cfg.USE_CUDA:
             torch.backends.cudnn.benchmark = False  # benchmarked kernels differ from run to run
         _log_only(f"** Config **\n{cfg}\n** System info **\n{collect_env_info()}\n")
+        for path in plan.overlays:
+            print(f"Merged {path}: what {cfg.TRAINER.NAME} changes on {plan.dataset}")
         since = time.perf_counter()
         trainer = build_trainer(cfg)
         record.mark("setup", since)
@@ -72,6 +77,24 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
         print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}")
     print(f"Result is saved to {plan.cfg.OUTPUT_DIR}/result.json")
     return result
+
+
+def refuse_test_images(cfg: CfgNode) -> None:
+    """Refuse to train on a data set that is there to be evaluated on, before anything is loaded.
+
+    A trainer that trains nothing says so by a class attribute ``trains = False``; others are taken to train.
+
+    Raises:
+        ValueError: Saying what to do instead.
+    """
+    name, trainer = cfg.DATASET.NAME, cfg.TRAINER.NAME
+    if name not in DATASET_REGISTRY.registered_names() or not getattr(TRAINER_REGISTRY.get(trainer), "trains", True):
+        return
+    if getattr(DATASET_REGISTRY.get(name), "evaluation_only", False):
+        raise ValueError(
+            f"{name} is for evaluation: its images are test images; "
+            "train on ImageNet and evaluate with --eval-only --model-dir RUN"
+        )
 
 
 def claim(cfg: CfgNode, trainer: Any) -> None:

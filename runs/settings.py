@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from datasets.json_file import read_json_file, write_json_file
 from runs.config import as_dict, leaves
 
 SETTINGS_FILE = "settings.json"
-# May differ between a run and its resumption, or between a copy of the data and another.
+RESULT_FILE = "result.json"
+# May differ between a run and its resumption, or between a machine with its files and another. What the files hold is
+# fingerprinted instead.
 _FREE_SETTINGS = frozenset(
     {
         "DATASET.ROOT",
         "DATALOADER.NUM_WORKERS",
+        "MODEL.WEIGHTS",
         "OUTPUT_DIR",
         "RESUME",
         "TRAIN.CHECKPOINT_FREQ",
@@ -27,17 +31,25 @@ _FREE_SETTINGS = frozenset(
 )
 
 
-_FINGERPRINTS = ("training images", "backbone sha256")
+_FINGERPRINTS = ("training images", "backbone sha256", "aux encoder sha256")
+_DATA_IN_ROOT = ("ImageFolder",)  # data sets that are told apart by DATASET.ROOT alone
 
 
 def settings_of(cfg: CfgNode, trainer: Any) -> dict[str, Any]:
-    """Return the settings that decide a run's numbers, with fingerprints of its training images and backbone."""
-    settings = {key: value for key, value in leaves(as_dict(cfg)) if key not in _FREE_SETTINGS}
+    """Return the settings that decide a run's numbers, with fingerprints of its images and frozen encoders."""
+    settings = configured_settings(cfg)
     rows = [(Path(item.impath).name, item.label, item.classname) for item in trainer.dm.dataset.train_x]
     settings["training images"] = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    settings["backbone sha256"] = getattr(getattr(trainer, "backbone", None), "sha256", None)
+    for name in ("backbone", "aux_encoder"):
+        settings[f"{name.replace('_', ' ')} sha256"] = getattr(getattr(trainer, name, None), "sha256", None)
+    return settings
+
+
+def configured_settings(cfg: CfgNode) -> dict[str, Any]:
+    """Return the part of the settings that the configuration holds; the fingerprints are None."""
+    settings = {key: value for key, value in leaves(as_dict(cfg)) if key not in _FREE_SETTINGS}
     plain: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists, as they are read back
-    return plain
+    return {**plain, **dict.fromkeys(_FINGERPRINTS)}
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
@@ -74,6 +86,8 @@ def check_same(settings: dict[str, Any], folder: Path, remedy: str) -> None:
 
 
 def _change(key: str, there: Any, here: Any) -> str:
+    if key in _FINGERPRINTS and there is None:
+        return f"{key} not noted there"
     return f"other {key}" if key in _FINGERPRINTS else f"{key} {there} there, {here} here"
 
 
@@ -85,23 +99,63 @@ def claim_folder(settings: dict[str, Any], folder: Path) -> None:
     Raises:
         ValueError: If it holds the model of another run.
     """
-    if any(folder.glob("*/checkpoint")) or (folder / "result.json").is_file():
+    if any(folder.glob("*/checkpoint")) or (folder / RESULT_FILE).is_file():
         check_same(settings, folder, "give another --output-dir, or remove the folder")
     write_json_file(settings, folder / SETTINGS_FILE)
 
 
-def model_settings(folder: Path, trainer: str) -> list[tuple[str, Any]]:
+def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str, Any]]:
     """Return the settings that an evaluation takes over from the folder of the model; none if they are not known.
 
+    An alpha that was chosen for the model belongs to it. Where the model is evaluated on data that it was not trained
+    on, nothing is chosen anew: that would adapt it to the images it is to be judged on.
+
+    Args:
+        folder: Run folder of the model.
+        trainer: Name of its trainer.
+        data: The evaluation's DATASET settings.
+
     Raises:
-        ValueError: If the folder holds another trainer's model.
+        ValueError: If the folder holds another trainer's model, or one of its files is damaged.
     """
     settings = read_settings(folder) or {}
     if settings.get("TRAINER.NAME", trainer) != trainer:
         raise ValueError(f"{folder} holds a model of trainer {settings['TRAINER.NAME']}, not of {trainer}")
-    prefixes = (f"TRAINER.{trainer.upper()}.", "MODEL.", "INPUT.")
+    method = f"TRAINER.{trainer.upper()}."
     single = ("SEED", "DATASET.NUM_SHOTS")
-    return [(key, value) for key, value in settings.items() if key.startswith(prefixes) or key in single]
+    taken = {
+        key: value
+        for key, value in settings.items()
+        if (key.startswith((method, "MODEL.", "INPUT.")) or key in single) and key not in _FREE_SETTINGS
+    }
+    if f"{method}ALPHA_RULE" in taken:
+        taken.update(_model_alpha(folder, method, settings, data))
+    return list(taken.items())
+
+
+def _model_alpha(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
+    """Return the alpha chosen for a model, and the rule "fixed" where none is to be chosen on the evaluation's data."""
+    path = folder / RESULT_FILE
+    result = read_json_file(path, what="result file") if path.is_file() else {}
+    if not isinstance(result, dict):
+        raise ValueError(f"result file {path} is damaged: it holds no result; remove or restore it")
+    alpha, key = result.get("fusion_alpha"), f"{method}FUSION_ALPHA"
+    taken: dict[str, Any] = {} if alpha is None else {key: alpha}
+    if not _same_data(settings, result, data):
+        taken[f"{method}ALPHA_RULE"] = "fixed"
+        if alpha is None:
+            warnings.warn(f"{path} does not say which alpha was chosen for the model; {key} says it", stacklevel=2)
+    return taken
+
+
+def _same_data(settings: dict[str, Any], result: dict[str, Any], data: CfgNode) -> bool:
+    """Tell whether a model is evaluated on the data set and classes that it was trained on."""
+    if any(settings.get(f"DATASET.{key}") != data[key] for key in ("NAME", "SUBSAMPLE_CLASSES")):
+        return False
+    root = result.get("cfg", {}).get("DATASET", {}).get("ROOT")  # not known of a run without a result
+    if data.NAME not in _DATA_IN_ROOT or root is None:
+        return True
+    return Path(root).expanduser().absolute() == Path(data.ROOT).expanduser().absolute()
 
 
 def check_finite(cfg: CfgNode) -> None:

@@ -13,12 +13,13 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from features.extraction import Features
 from features.views import FeatureBatches, derive_seed
-from modeling.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight
+from modeling.adapter import INITIALIZATIONS, Adapter, KnownClasses, average_views, initial_weight, match_classes
 from modeling.aux_encoder import load_aux_encoder
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
 from modeling.losses import amu_loss
 from modeling.preprocess import CLIP_STATISTICS, ChannelStatistics
 from modeling.schedules import cosine_table
+from trainers.classes import CLASSES_FILE, class_keys, read_class_keys
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
 
@@ -38,7 +39,13 @@ def extend_cfg(cfg: CfgNode) -> None:
 
 @TRAINER_REGISTRY.register()
 class AMU(FewShotTrainer):
-    """AMU-Tuning: logits s = s0 + alpha * u(s0) * s_aux; only the linear map to s_aux is trained."""
+    """AMU-Tuning: logits s = s0 + alpha * u(s0) * s_aux; only the linear map to s_aux is trained.
+
+    Attributes:
+        known_classes: Which classes of the data set the adapter was trained on; None: just these, in this order.
+    """
+
+    known_classes: KnownClasses | None = None
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """Refuse unknown names before anything is loaded."""
@@ -51,7 +58,8 @@ class AMU(FewShotTrainer):
 
     def build_method(self) -> None:
         """Load the auxiliary encoder and register the adapter; its weight comes with the first training images."""
-        self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER).to(self.device)
+        self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER, weights=self.cfg.MODEL.WEIGHTS or None)
+        self.aux_encoder.to(self.device)
         self.aux_statistics = ChannelStatistics(self.aux_encoder.mean, self.aux_encoder.std)
         self.adapter = Adapter(torch.zeros(self.num_classes, self.aux_encoder.feature_dim))
         rates = cosine_table(self.cfg.OPTIM.LR, total_steps=self.max_epoch * self.steps_per_epoch)
@@ -59,6 +67,7 @@ class AMU(FewShotTrainer):
 
     def start_method(self) -> None:
         """Set the adapter to the class means of the training images' auxiliary features."""
+        self.known_classes = None
         passes = self.settings.AUGMENT_EPOCH
         if isinstance(self.train_loader_x, FeatureBatches) and passes <= (self.num_views or 0):
             raw, labels = self.train_loader_x.features["aux"][:passes], self.train_loader_x.labels
@@ -71,6 +80,45 @@ class AMU(FewShotTrainer):
         )
         with torch.no_grad():
             self.adapter.fc.weight.copy_(weight)
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load an adapter from a run folder; it may have been trained on other classes than the data set's.
+
+        Its rows are matched to the data set's classes by the keys in the folder's classes.json. Without that file they
+        are taken for the data set's classes in order.
+
+        Raises:
+            ValueError: If there is no such file and the number of rows is not that of the classes.
+        """
+        trained = read_class_keys(directory) if directory else None
+        self.adapter.set_rows(self.num_classes if trained is None else len(trained))
+        try:
+            super().load_model(directory, epoch)
+        except RuntimeError as error:
+            if trained is not None:
+                raise
+            raise ValueError(
+                f"{directory} has no {CLASSES_FILE} that says which classes its adapter knows, "
+                f"so it must fit the {self.num_classes} classes of the data set: {error}"
+            ) from error
+        present = class_keys(self.dm.dataset)
+        self.known_classes = None if trained is None or trained == present else match_classes(trained, present)
+        if directory:
+            self._say_what_is_known(directory, trained is not None)
+
+    def _say_what_is_known(self, directory: str, stated: bool) -> None:
+        unknown = self.num_classes - self.num_known
+        decides = f": zero-shot CLIP decides{' the others' if self.num_known else ''}" if unknown else ""
+        print(f"adapter knows {self.num_known} of {self.num_classes} classes{decides}")
+        if not stated:
+            print(
+                f"{directory} has no {CLASSES_FILE}: the adapter's rows are taken for the data set's classes in order"
+            )
+
+    @property
+    def num_known(self) -> int:
+        """Number of classes of the data set that the adapter was trained on."""
+        return self.num_classes if self.known_classes is None else len(self.known_classes.labels)
 
     def encode(self, images: Tensor) -> Features:
         """One image, two encoders, each with its own normalisation."""
@@ -90,6 +138,7 @@ class AMU(FewShotTrainer):
             kind=self.settings.UNCERTAINTY,
             power=self.settings.UNCERTAINTY_POWER,
             standardize=self.settings.STANDARDIZE_AUX,
+            known=self.known_classes,
         )._asdict()
 
     def decide(self, branches: Branches) -> Tensor:
@@ -110,9 +159,11 @@ class AMU(FewShotTrainer):
         }
 
     def method_outcome(self) -> dict[str, Any]:
-        """Record how the branches were fused."""
+        """Record how the branches were fused, and for how many classes there was anything to fuse."""
         return {
             "fusion_alpha": self.settings.FUSION_ALPHA,
             "uncertainty": self.settings.UNCERTAINTY,
             "uncertainty_power": self.settings.UNCERTAINTY_POWER,
+            "known_classes": self.num_known,
+            "num_classes": self.num_classes,
         }

@@ -2,7 +2,6 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
+from datasets.class_names import note_shared_names
 from datasets.validation import has_own_validation
 from features.extraction import (
     MEMORY_LIMIT,
@@ -30,7 +30,9 @@ from modeling.clip_backbone import check_backbone, load_clip
 from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.schedules import TableScheduler
-from modeling.text_classifier import IMAGENET_TEMPLATES, build_text_classifier, fill_templates, read_prompt_file
+from modeling.text_classifier import build_text_classifier
+from trainers.classes import write_classes
+from trainers.prompts import check_prompt_source, choose_prompts
 
 FINAL_MODELS = ("last_step", "best_val")
 SPLITS = ("val", "test")
@@ -41,7 +43,7 @@ def common_settings() -> CfgNode:
     """Return the configuration keys that every method has."""
     node = CfgNode()
     node.PREC = "fp32"  # fp32, amp, fp16
-    node.PROMPTS = "templates"  # templates: the data set's own; imagenet7: the seven for ImageNet; or a JSON file
+    node.PROMPTS = "templates"  # templates: the data set's own; imagenet7; gpt3: its file of sentences; or a JSON file
     return node
 
 
@@ -51,6 +53,7 @@ def add_shared_keys(cfg: CfgNode) -> None:
     cfg.TRAIN.NUM_THREADS = 0  # CPU threads of torch; 0 is torch's own choice. Tiny models are fastest on one
     cfg.OPTIM.ADAM_EPS = 1e-4  # both released code bases; the toolbox has no key for it
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    cfg.MODEL.WEIGHTS = ""  # folder or file of official weights, for machines without a network
 
 
 class FewShotTrainer(TrainerX):  # type: ignore[misc]
@@ -61,10 +64,12 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     ``forward_backward``).
 
     Attributes:
+        trains: Whether the method has anything to train; False needs no training images.
         outcome: What the last evaluation found beyond the evaluator's figures: accuracy of every branch in percent,
             the protocol, and the method's own numbers.
     """
 
+    trains = True
     settings: CfgNode
     train_loader_x: Any
     dm: Any
@@ -76,6 +81,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.precision = Precision(self.settings.PREC)
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
         check_backbone(cfg.MODEL.BACKBONE.NAME)
+        check_prompt_source(self.settings.PROMPTS)
         self.outcome = {}
         self._memory: dict[str, tuple[Features, Tensor]] = {}
         if cfg.OPTIM.MAX_EPOCH < 1:
@@ -92,9 +98,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------ construction
 
     def build_model(self) -> None:
-        """Load CLIP, build its text classifier, then what the method trains."""
-        self.backbone = load_clip(self.cfg.MODEL.BACKBONE.NAME, precision=self.settings.PREC, device=self.device)
-        self._check_input_size()
+        """Load CLIP, build its text classifier, then what the method trains; what can be refused is refused first."""
         if self.cfg.TEST.FINAL_MODEL == "best_val" and not has_own_validation(self.dm.dataset):
             raise ValueError("TEST.FINAL_MODEL best_val needs validation images that are not the test images")
         self.classnames = list(self.dm.dataset.classnames)
@@ -102,8 +106,17 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             raise ValueError(
                 f"labels go up to {self.num_classes - 1} but only {len(self.classnames)} classes have images"
             )
+        prompts = self.class_prompts()
+        note_shared_names(self.cfg.DATASET.NAME, self.dm.dataset.lab2cname)
+        self.backbone = load_clip(
+            self.cfg.MODEL.BACKBONE.NAME,
+            precision=self.settings.PREC,
+            device=self.device,
+            weights=self.cfg.MODEL.WEIGHTS or None,
+        )
+        self._check_input_size()
         self.pixel_statistics = _pixel_statistics(self.cfg)
-        self.text_weights = build_text_classifier(self.backbone, self.class_prompts())
+        self.text_weights = build_text_classifier(self.backbone, prompts)
         self.build_method()
 
     @abstractmethod
@@ -112,15 +125,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def class_prompts(self) -> list[list[str]]:
         """Return the prompts of each class, as TRAINER.*.PROMPTS asks."""
-        source = self.settings.PROMPTS
-        if source == "imagenet7":
-            return fill_templates(self.classnames, IMAGENET_TEMPLATES)
-        if source == "templates":
-            templates: Sequence[str] = getattr(self.dm.dataset, "templates", ("a photo of a {}.",))
-            return fill_templates(self.classnames, templates)
-        if not source.endswith(".json"):
-            raise ValueError(f"unknown PROMPTS {source!r}; choose templates, imagenet7 or the path of a .json file")
-        return read_prompt_file(source, self.classnames)
+        return choose_prompts(self.settings.PROMPTS, self.dm.dataset, self.cfg)
 
     def register_trained(self, name: str, module: nn.Module, rates: list[float]) -> None:
         """Register a module with its optimiser and the learning rate of every iteration."""
@@ -198,6 +203,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     def before_train(self) -> None:
         """Choose the training batches, start the method from them, then resume if there is something to resume."""
         if self.get_model_names():
+            write_classes(self.dm.dataset, self.cfg.OUTPUT_DIR)
             self._choose_batches()
             self.start_method()
         super().before_train()

@@ -20,6 +20,8 @@ def extend_cfg(cfg: CfgNode) -> None:
 class ZeroshotCLIP(FewShotTrainer):
     """CLIP as it is: logits are scaled similarities of image and class texts."""
 
+    trains = False
+
     def build_method(self) -> None:
         """Register no model and train no epoch: a run goes straight to the evaluation."""
         self.max_epoch = 0

@@ -1,13 +1,19 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet
 
+from downloads import connection
 from modeling import aux_encoder, state_files
 from modeling.aux_encoder import AuxEncoder, build_resnet, load_aux_encoder
+from modeling.official_weights import AUX_FILES
+from modeling.state_files import sha256_of
+from tests.downloads.faulty_server import Served, faulty_server
 
+MOCOV3 = AUX_FILES["mocov3_rn50"]
 NARROW = {"widths": [8, 16, 24, 32], "stem_width": 8}
 
 
@@ -135,31 +141,56 @@ def test_loading_leaves_the_global_random_state_alone(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_mocov3_is_found_in_the_named_folder(tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["variable", "folder", "file"])
+def test_mocov3_is_found_in_the_named_place(tmp_path, monkeypatch, how):
     network = narrow(resnet.Bottleneck)
-    saved(tmp_path, FORMS["MoCo v3"](network.state_dict()), aux_encoder.MOCOV3_FILE)
-    monkeypatch.setenv("AMU_RAFT_WEIGHTS", str(tmp_path))
-    encoder = load_aux_encoder("mocov3_rn50")
-    assert (encoder.name, encoder.feature_dim) == ("mocov3_rn50", 128)
+    path = saved(tmp_path, FORMS["MoCo v3"](network.state_dict()), MOCOV3.file)
+    if how == "variable":
+        monkeypatch.setenv("AMU_RAFT_WEIGHTS", str(tmp_path))
+    weights = {"variable": None, "folder": tmp_path, "file": path}[how]
+    encoder = load_aux_encoder("mocov3_rn50", weights=weights)
+    assert (encoder.name, encoder.feature_dim, encoder.sha256) == ("mocov3_rn50", 128, sha256_of(path))
     torch.testing.assert_close(encoder(images(64)), network(images(64)))
 
 
+def test_mocov3_is_downloaded_once_and_checked(tmp_path, monkeypatch, capsys):
+    path = saved(tmp_path, FORMS["MoCo v3"](narrow(resnet.Bottleneck).state_dict()), "served")
+    monkeypatch.setenv("AMU_RAFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(connection, "BACKOFF", 0.0)
+    with faulty_server() as server:
+        content = (tmp_path / "served").read_bytes()
+        url = server.add(f"/{MOCOV3.file}", Served(content, drop_after=[5000]))
+        monkeypatch.setitem(AUX_FILES, "mocov3_rn50", replace(MOCOV3, url=url))
+        for _ in range(2):
+            assert load_aux_encoder("mocov3_rn50").sha256 == sha256_of(path)
+        assert [request.offset for request in server.requests] == [None, 5000]
+    assert (tmp_path / "cache" / "weights" / MOCOV3.file).read_bytes() == content
+    assert f"sha256 {sha256_of(path)} (none is published" in capsys.readouterr().out
+
+
 def test_missing_mocov3_says_where_from_where_to_and_what_else(tmp_path, monkeypatch):
-    monkeypatch.setenv("AMU_RAFT_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("AMU_RAFT_CACHE", str(tmp_path))
+    monkeypatch.setattr(connection, "BACKOFF", 0.0)
     with pytest.raises(FileNotFoundError) as error:
         load_aux_encoder("mocov3_rn50")
     message = str(error.value)
     assert "https://dl.fbaipublicfiles.com/moco-v3/r-50-1000ep/r-50-1000ep.pth.tar" in message
-    assert str(tmp_path / "r-50-1000ep.pth.tar") in message
-    assert "TRAINER.AMU.AUX_ENCODER=PATH" in message
+    assert str(tmp_path / "weights" / "r-50-1000ep.pth.tar") in message
+    assert "--weights" in message and "the path of a copy" in message
     assert "\n" not in message
 
 
-def test_mocov3_is_looked_for_in_the_home_folder_by_default(tmp_path, monkeypatch):
-    monkeypatch.delenv("AMU_RAFT_WEIGHTS", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=str(tmp_path / ".cache/amu-raft/weights")):
-        load_aux_encoder("mocov3_rn50")
+def test_weights_without_mocov3_are_named_and_nothing_is_downloaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"--weights {tmp_path} does not hold r-50-1000ep\.pth\.tar"):
+        load_aux_encoder("mocov3_rn50", weights=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checksums_of_other_encoders(tmp_path):
+    path = saved(tmp_path, narrow().state_dict())
+    assert load_aux_encoder(path).sha256 == sha256_of(path)
+    assert load_aux_encoder("tiny").sha256 == sha256_of(state_files.bundled_weights("tiny_aux.pt"))
+    assert AuxEncoder(narrow(), name="narrow", feature_dim=32).sha256 == ""
 
 
 def test_unknown_name_lists_what_is_accepted():

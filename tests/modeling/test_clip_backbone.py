@@ -1,21 +1,23 @@
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from modeling import clip_backbone
+from downloads import connection
 from modeling.clip_backbone import CLIPBackbone, available_backbones, check_grid, load_clip
+from modeling.official_weights import CLIP_FILES
 from modeling.precision import Precision
 from modeling.region_attention import RegionAttention
 from modeling.state_files import sha256_of
 from modeling.text_classifier import tokenize
+from tests.downloads.faulty_server import Served, faulty_server
 
 State = dict[str, Tensor]
 
@@ -183,16 +185,6 @@ def test_the_nine_official_names_and_the_bundled_one() -> None:
     assert available_backbones() == [
         *("tiny", "RN50", "RN101", "RN50x4", "RN50x16", "RN50x64", "ViT-B/32", "ViT-B/16", "ViT-L/14", "ViT-L/14@336px")
     ]
-    for sha256, file in clip_backbone.OPENAI_MODELS.values():
-        assert re.fullmatch("[0-9a-f]{64}", sha256) and file.endswith(".pt")
-
-
-def test_addresses_and_checksums_are_the_clip_packages() -> None:
-    from modeling.clip_package import clip
-
-    for name, url in clip._MODELS.items():
-        sha256, file = clip_backbone.OPENAI_MODELS[name]
-        assert url == f"{clip_backbone._HOST}/{sha256}/{file}"
 
 
 @pytest.mark.parametrize(("name", "hint"), [("RN51", "RN50"), ("ViT-B-16", "ViT-B/16"), ("Tiny", "tiny"), ("qqqq", "")])
@@ -218,26 +210,23 @@ def test_official_weights_with_a_wrong_checksum(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("CLIP_ROOT", str(tmp_path))
     (tmp_path / "ViT-B-32.pt").write_bytes(b"something else")
     found = hashlib.sha256(b"something else").hexdigest()
-    expected = clip_backbone.OPENAI_MODELS["ViT-B/32"][0]
+    expected = CLIP_FILES["ViT-B/32"].sha256
     with pytest.raises(ValueError, match=f"ViT-B-32.pt has sha256 {found}, expected {expected}; delete it to download"):
         load_clip("ViT-B/32")
     assert (tmp_path / "ViT-B-32.pt").read_bytes() == b"something else"
 
 
 def test_official_weights_that_cannot_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def offline(url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:
-        asked.append((url, dst, hash_prefix))
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    root = tmp_path / "new" / "folder"
-    with pytest.raises(FileNotFoundError, match=r"RN50\.pt are absent and https.*no route to host.*by hand"):
-        load_clip("RN50", download_root=root)
-    sha256 = clip_backbone.OPENAI_MODELS["RN50"][0]
-    assert asked == [(f"{clip_backbone._HOST}/{sha256}/RN50.pt", str(root / "RN50.pt"), sha256)]
-    assert list(root.iterdir()) == []
+    monkeypatch.setenv("CLIP_ROOT", str(tmp_path / "new" / "folder"))
+    monkeypatch.setattr(connection, "BACKOFF", 0.0)
+    with pytest.raises(FileNotFoundError) as caught:
+        load_clip("RN50")
+    message = str(caught.value)
+    assert message.startswith(f"CLIP weights of RN50 are absent: {tmp_path}/new/folder/RN50.pt could not be fetched: ")
+    for part in (CLIP_FILES["RN50"].url, "its host name cannot be resolved", "by hand", "--weights", "in place of"):
+        assert part in message
+    assert "\n" not in message
+    assert not (tmp_path / "new" / "folder" / "RN50.pt").exists()
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -245,23 +234,38 @@ def test_official_weights_are_downloaded_once_and_checked(
     openai_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = openai_archive.read_bytes()
-    monkeypatch.setitem(clip_backbone.OPENAI_MODELS, "RN50", (hashlib.sha256(content).hexdigest(), "RN50.pt"))
-    downloads = []
+    monkeypatch.setenv("CLIP_ROOT", str(tmp_path))
+    with faulty_server() as server:
+        url = server.add("/RN50.pt", Served(content, drop_after=[1000]))
+        entry = replace(CLIP_FILES["RN50"], url=url, sha256=hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(CLIP_FILES, "RN50", entry)
+        monkeypatch.setattr(connection, "BACKOFF", 0.0)
+        for _ in range(2):
+            backbone = load_clip("RN50")
+            assert backbone.name == "RN50" and backbone.grid == (2, 2)
+        assert [request.offset for request in server.requests] == [None, 1000]
+    assert (tmp_path / "RN50.pt").read_bytes() == content
 
-    def download(url: str, dst: str, hash_prefix: str | None = None) -> None:
-        downloads.append(url)
-        Path(dst).write_bytes(content)
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    for _ in range(2):
-        backbone = load_clip("RN50", download_root=tmp_path)
-    assert len(downloads) == 1 and backbone.name == "RN50" and backbone.grid == (2, 2)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_weights_name_the_folder_or_the_file(
+    openai_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = openai_archive.read_bytes()
+    (tmp_path / "RN50.pt").write_bytes(content)
+    entry = replace(CLIP_FILES["RN50"], sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(CLIP_FILES, "RN50", entry)
+    for weights in (tmp_path, str(tmp_path / "RN50.pt")):
+        assert load_clip("RN50", weights=weights).sha256 == entry.sha256
+    with pytest.raises(FileNotFoundError, match=r"does not hold RN101\.pt"):
+        load_clip("RN101", weights=tmp_path)
+    assert load_clip("tiny", weights=tmp_path).name == "tiny"  # needs no official file
 
 
 def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("CLIP_ROOT")
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: (_ for _ in ()).throw(URLError("off")))
+    monkeypatch.setattr(connection, "BACKOFF", 0.0)
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / ".cache" / "clip" / "RN50.pt"))):
         load_clip("RN50")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from modeling.adapter import Adapter
+from modeling.adapter import Adapter, KnownClasses, match_classes
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, fuse_logits, standardize_logits, uncertainty_weight
 from modeling.text_classifier import zero_shot_logits
 
@@ -248,10 +248,26 @@ def test_gradient_reaches_both_logits_but_not_the_weight() -> None:
 
 
 def fuse(
-    adapter: nn.Module, clip: Tensor, aux: Tensor, text: Tensor, *, standardize: bool = True
+    adapter: nn.Module,
+    clip: Tensor,
+    aux: Tensor,
+    text: Tensor,
+    *,
+    standardize: bool = True,
+    kind: str = "none",
+    known: KnownClasses | None = None,
 ) -> tuple[Tensor, ...]:
     return amu_logits(
-        clip, aux, text, adapter, logit_scale=50.0, fusion_alpha=0.5, kind="none", power=0.0, standardize=standardize
+        clip,
+        aux,
+        text,
+        adapter,
+        logit_scale=50.0,
+        fusion_alpha=0.5,
+        kind=kind,
+        power=0.4,
+        standardize=standardize,
+        known=known,
     )
 
 
@@ -285,3 +301,51 @@ def test_amu_uses_clips_own_logits() -> None:
     zero_shot, _, fused = fuse(Adapter(torch.zeros(5, 3)), clip, aux, text)
     assert torch.equal(zero_shot, zero_shot_logits(clip, text, logit_scale=50.0))
     assert torch.equal(fused, zero_shot)  # an empty adapter adds nothing
+
+
+# ---------------------------------------------------------------------------------------------------- other classes
+
+TRAINED = ["a", "b", "c", "d"]
+
+
+def test_bias_of_known_classes_by_hand() -> None:
+    adapter = Adapter(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [9.0, 9.0]]))
+    clip, aux = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]])  # raw logits 0, 1, 0.8, 9 of a, b, c, d
+    text = torch.tensor([[1.0, 0.0, 0.6, 0.8], [0.0, 1.0, 0.8, 0.6]])
+    known = match_classes(TRAINED, ["c", "x", "a", "b"])
+    zero_shot, raw, fused = fuse(adapter, clip, aux, text, standardize=False, known=known)
+    torch.testing.assert_close(raw, torch.tensor([[0.8, 0.0, 0.0, 1.0]]))
+    torch.testing.assert_close(fused, zero_shot + torch.tensor([[0.4, 0.0, 0.0, 0.5]]))
+    standard = fuse(adapter, clip, aux, text, known=known)[1]
+    std = math.sqrt((0.2**2 + 0.6**2 + 0.4**2) / 2)  # of 0.8, 0, 1 about 0.6: neither d nor x counts
+    torch.testing.assert_close(standard, torch.tensor([[0.2 / std, 0.0, -0.6 / std, 0.4 / std]]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_no_known_class_is_zero_shot_to_the_bit(kind: str, standardize: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    clip, aux, text, weight = (torch.randn(size, generator=generator) for size in ((4, 8), (4, 3), (8, 5), (4, 3)))
+    known = match_classes(TRAINED, ["v", "w", "x", "y", "z"])
+    zero_shot, bias, fused = fuse(Adapter(weight), clip, aux, text, standardize=standardize, kind=kind, known=known)
+    assert torch.equal(fused, zero_shot) and torch.equal(bias, torch.zeros(4, 5))
+    assert torch.equal(zero_shot, zero_shot_logits(clip, text, logit_scale=50.0))
+
+
+def test_the_order_of_the_same_classes_does_not_matter() -> None:
+    generator = torch.Generator().manual_seed(2)
+    clip, aux, text, weight = (torch.randn(size, generator=generator) for size in ((4, 8), (4, 3), (8, 4), (4, 3)))
+    order = [2, 0, 3, 1]
+    known = match_classes(TRAINED, [TRAINED[row] for row in order])
+    plain = fuse(Adapter(weight), clip, aux, text)
+    for found, expected in zip(fuse(Adapter(weight), clip, aux, text[:, order], known=known), plain, strict=True):
+        torch.testing.assert_close(found, expected[:, order])
+
+
+def test_a_single_known_class_stands_out_from_nothing() -> None:
+    clip, aux, text = torch.randn(4, 8), torch.randn(4, 3), torch.randn(8, 3)
+    adapter, known = Adapter(torch.ones(4, 3)), match_classes(TRAINED, ["x", "c", "y"])
+    zero_shot, _, fused = fuse(adapter, clip, aux, text, known=known)
+    assert torch.equal(fused, zero_shot)
+    raw = fuse(adapter, clip, aux, text, standardize=False, known=known)[1]
+    assert torch.equal(raw[:, [0, 2]], torch.zeros(4, 2)) and float(raw[:, 1].detach().abs().min()) > 0

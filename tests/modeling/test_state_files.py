@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from modeling import state_files
-from modeling.state_files import bundled_weights, load_state_file, sha256_of
+from modeling.state_files import bundled_weights, load_state_file, save_state_file, sha256_of
 
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3).half()}
 
@@ -130,6 +130,16 @@ def test_damage_is_a_value_error_that_names_the_file(tmp_path: Path, kind: str) 
             assert str(path) in str(error)
             refused += 1
     assert refused >= 7
+
+
+def test_what_is_saved_is_read_back_and_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "w.pt"
+    save_state_file({"state_dict": STATE, "epoch": 3}, path)
+    assert same(load_state_file(path)["state_dict"], STATE)
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        save_state_file({**STATE, "f": lambda: None}, path)  # a local function cannot be saved
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
 # ------------------------------------------------------------------------------------------------ bundled weights

@@ -207,10 +207,10 @@ def test_file_then_flag_then_override(plan: Plan, tmp_path: Path) -> None:
 
 def test_every_flag_reaches_its_key(plan: Plan) -> None:
     argv = "--trainer AMU --root r --output-dir o --resume p --seed 0 --backbone RN50 --head h --source-domains a b"
-    argv += " --target-domains c --transforms normalize random_flip"
+    argv += " --target-domains c --transforms normalize random_flip --weights w"
     cfg = plan(*argv.split()).cfg
     assert (cfg.DATASET.ROOT, cfg.OUTPUT_DIR, cfg.RESUME, cfg.SEED) == ("r", "o", "p", 0)
-    assert (cfg.MODEL.BACKBONE.NAME, cfg.MODEL.HEAD.NAME) == ("RN50", "h")
+    assert (cfg.MODEL.BACKBONE.NAME, cfg.MODEL.HEAD.NAME, cfg.MODEL.WEIGHTS) == ("RN50", "h", "w")
     assert tuple(cfg.DATASET.SOURCE_DOMAINS) == ("a", "b") and tuple(cfg.DATASET.TARGET_DOMAINS) == ("c",)
     assert tuple(cfg.INPUT.TRANSFORMS) == ("normalize", "random_flip")
 
@@ -246,14 +246,103 @@ def test_the_backbone_chooses_the_trainer_file(plan: Plan) -> None:
     assert plan("--trainer", "AMU", "MODEL.BACKBONE.NAME", "RN50").config == "rn50"
     assert plan("--trainer", "AMU", "--backbone", "tiny").config == "tiny"
     assert plan("--trainer", "AMU", "--backbone", "RN50", "--config-file", "tiny").config == "tiny"
-    for name in ("ViT-B/16", "RN101", "/some/where.pt"):  # without a file of its own a backbone takes the full-size one
+    for name, config_name in (("ViT-B/16", "vit_b16"), ("ViT-L/14@336px", "vit_l14_336px"), ("RN50x4", "rn50x4")):
         made = plan("--trainer", "AMU", "--backbone", name)
+        assert (made.config, made.cfg.MODEL.BACKBONE.NAME) == (config_name, name)
+    for trainer, name in (("AMU", "/some/where.pt"), ("RAFT", "ViT-B/16")):  # no file of its own: the full-size one
+        made = plan("--trainer", trainer, "--backbone", name)
         assert (made.config, made.cfg.MODEL.BACKBONE.NAME) == ("rn50", name)
 
 
 def test_files_by_bare_name(plan: Plan) -> None:
     made = plan("--trainer", "RAFT", "--dataset-config-file", "shapes", "--config-file", "rn50")
     assert (made.dataset, made.config, made.cfg.DATASET.NAME) == ("shapes", "rn50", "Shapes")
+
+
+# ------------------------------------------------------------------------------------------------------------- overlays
+
+
+@pytest.fixture
+def with_overlays(tmp_path: Path) -> list[str]:
+    """Arguments for a trainer YAML that has overlays for digits beside it."""
+    (tmp_path / "datasets").mkdir()
+    written(tmp_path, "OPTIM:\n  LR: 0.1\n  MAX_EPOCH: 10\n  WEIGHT_DECAY: 0.1\n")
+    written(tmp_path / "datasets", "OPTIM:\n  LR: 0.2\n  MAX_EPOCH: 20\n", "digits.yaml")
+    written(tmp_path / "datasets", "OPTIM:\n  LR: 0.3\n", "digits_1shots.yaml")
+    return ["--trainer", "AMU", "--config-file", str(tmp_path / "mine.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("argv", "names", "expected"),
+    [
+        ([], ["digits"], (0.2, 20, 0.1)),
+        (["DATASET.NUM_SHOTS", "1"], ["digits", "digits_1shots"], (0.3, 20, 0.1)),
+        (["DATASET.NUM_SHOTS", "1", "OPTIM.LR", "0.4"], ["digits", "digits_1shots"], (0.4, 20, 0.1)),
+        (["DATASET.NUM_SHOTS", "11"], ["digits"], (0.2, 20, 0.1)),
+        (["--dataset-config-file", "shapes", "DATASET.NUM_SHOTS", "1"], [], (0.1, 10, 0.1)),
+    ],
+)
+def test_overlays_come_between_the_trainer_file_and_the_command_line(
+    argv: list[str], names: list[str], expected: tuple[float, int, float], with_overlays: list[str], plan: Plan
+) -> None:
+    flags, pairs = (argv[:2], argv[2:]) if argv and argv[0].startswith("--") else ([], argv)
+    made = plan(*with_overlays, *flags, *pairs)
+    assert [path.stem for path in made.overlays] == names
+    assert expected == (made.cfg.OPTIM.LR, made.cfg.OPTIM.MAX_EPOCH, made.cfg.OPTIM.WEIGHT_DECAY)
+    assert made.config == "mine"
+
+
+def test_a_run_says_so_in_its_log(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+    from runs.session import execute
+
+    small = ["MODEL.BACKBONE.NAME", "tiny", "INPUT.SIZE", "(64, 64)", "TRAINER.AMU.AUX_ENCODER", "tiny"]
+    small += ["OPTIM.LR_SCHEDULER", "cosine", "DATALOADER.NUM_WORKERS", "0"]
+    made = plan(*with_overlays, "--no-train", "--output-dir", str(tmp_path / "run"), *small)
+    assert execute(made) == {}
+    overlay = tmp_path / "datasets" / "digits.yaml"
+    assert f"Merged {overlay}: what AMU changes on digits\n" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_the_settings_of_a_model_come_after_the_overlays(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+    written(tmp_path / "datasets", "TRAINER:\n  AMU:\n    FUSION_ALPHA: 2.0\n", "digits.yaml")
+    assert plan(*with_overlays).cfg.TRAINER.AMU.FUSION_ALPHA == 2.0
+    model = tmp_path / "model"
+    model.mkdir()
+    written(model, '{"TRAINER.NAME": "AMU", "TRAINER.AMU.FUSION_ALPHA": 3.0}', "settings.json")
+    evaluated = plan(*with_overlays, "--eval-only", "--model-dir", str(model)).cfg
+    assert evaluated.TRAINER.AMU.FUSION_ALPHA == 3.0
+
+
+def test_an_overlay_with_a_fault_is_named(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+    path = written(tmp_path / "datasets", "OPTIM:\n  LT: 0.2\n", "digits.yaml")
+    with pytest.raises(ValueError, match=re.escape(f"unknown configuration key 'OPTIM.LT' in {path}")):
+        plan(*with_overlays)
+
+
+def test_the_tiny_configuration_has_no_overlays(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "mine.yaml").rename(tmp_path / "tiny.yaml")
+    made = plan("--trainer", "AMU", "--config-file", str(tmp_path / "tiny.yaml"))
+    assert (made.overlays, made.cfg.OPTIM.LR) == ((), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "dataset", "shots", "expected"),
+    [
+        ("RAFT", "imagenet", 16, {"TRAINER.RAFT.LAMBDA2": 1.0, "DATALOADER.TRAIN_X.BATCH_SIZE": 128}),
+        ("RAFT", "imagenet", 1, {"TRAINER.RAFT.LAMBDA2": 1.0, "DATALOADER.TRAIN_X.BATCH_SIZE": 64}),
+        ("RAFT", "sun397", 1, {"TRAINER.RAFT.LAMBDA2": 0.5, "DATALOADER.TRAIN_X.BATCH_SIZE": 128}),
+        ("RAFT", "dtd", 16, {"TRAINER.RAFT.LAMBDA2": 0.5, "DATALOADER.TRAIN_X.BATCH_SIZE": 64}),
+        ("AMU", "imagenet", 16, {"TRAINER.AMU.FUSION_ALPHA": 0.5, "TRAINER.AMU.PROMPTS": "imagenet7"}),
+        ("AMU", "imagenet", 1, {"TRAINER.AMU.FUSION_ALPHA": 2.0, "TRAINER.AMU.LOSS_LAMBDA": 0.35}),
+        ("AMU", "eurosat", 1, {"TRAINER.AMU.FUSION_ALPHA": 0.5, "TRAINER.AMU.PROMPTS": "templates"}),
+    ],
+)
+def test_what_the_papers_change_on_a_data_set(
+    trainer: str, dataset: str, shots: int, expected: dict[str, Any], plan: Plan
+) -> None:
+    files = ["--dataset-config-file", dataset, "--config-file", "rn101"]
+    found = dict(config.leaves(as_dict(plan("--trainer", trainer, *files, "DATASET.NUM_SHOTS", str(shots)).cfg)))
+    assert {key: found[key] for key in expected} == expected
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input
@@ -278,7 +367,7 @@ def test_bad_command_lines(argv: list[str], message: str, plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("flag", "path", "message"),
     [
-        ("--dataset-config-file", "mnist", "no data set configuration at mnist; configs/datasets has: digits, image_f"),
+        ("--dataset-config-file", "mnist", "no data set configuration at mnist; configs/datasets has: caltech101, dig"),
         ("--dataset-config-file", "digits.yml", "no data set configuration at digits.yml; configs/datasets has: "),
         ("--config-file", "/no/file.yaml", "no AMU trainer configuration at /no/file.yaml; configs/trainers/AMU has: "),
     ],

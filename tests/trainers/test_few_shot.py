@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
 from features import extraction
+from modeling.aux_encoder import load_aux_encoder
+from modeling.clip_backbone import load_clip
 from trainers import few_shot
 from trainers.few_shot import batch_accuracy
 
@@ -19,17 +21,14 @@ class StrangersData(DatasetBase):
     """A data set without templates whose labels may leave a gap."""
 
     labels = (0, 1)
+    classnames_of: ClassVar[dict[int, str]] = {}
 
     def __init__(self, cfg: Any) -> None:
         images = sorted(Path(cfg.DATASET.ROOT).rglob("*.png"))[:6]
-        items = [
-            Datum(
-                impath=str(path),
-                label=self.labels[index % len(self.labels)],
-                classname=f"c{self.labels[index % len(self.labels)]}",
-            )
-            for index, path in enumerate(images)
-        ]
+        items = []
+        for index, path in enumerate(images):
+            label = self.labels[index % len(self.labels)]
+            items.append(Datum(impath=str(path), label=label, classname=self.classnames_of.get(label, f"c{label}")))
         super().__init__(train_x=items, test=items)
 
 
@@ -52,6 +51,55 @@ def test_labels_with_a_gap(train_main: Train, strangers_data: Any) -> None:
     strangers_data.labels = (0, 3)
     run = train_main("AMU", "DATASET.NAME", "StrangersData")
     assert run.status == 1 and "labels go up to 3 but only 2 classes have images" in run.error
+
+
+def test_classes_of_the_same_name_are_noted_once(
+    build: Train, strangers_data: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strangers_data.classnames_of = {0: "missile", 1: "missile"}
+    build("ZeroshotCLIP", "DATASET.NAME", "StrangersData")
+    note = "StrangersData: texts cannot tell classes of the same name apart: 'missile' (labels 0 and 1)"
+    assert capsys.readouterr().out.splitlines().count(note) == 1
+
+
+def test_sentences_are_looked_for_before_clip_is_loaded(
+    train_main: Train, strangers_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(few_shot, "load_clip", lambda *args, **kwargs: pytest.fail("too late"))
+    arguments = ("AMU", "DATASET.NAME", "StrangersData", "TRAINER.AMU.PROMPTS", "gpt3")
+    assert "data set StrangersData has no file of GPT-3 sentences" in train_main(*arguments).error
+    strangers_data.prompt_file, strangers_data.prompt_path = "prompt.json", tmp_path / "prompt.json"
+    error = train_main(*arguments).error
+    assert f"no prompt file at {tmp_path}/prompt.json; fetch it with: python -m datasets.prepare StrangersDa" in error
+    (tmp_path / "prompt.json").write_text('{"c0": ["One."], "c2": ["Two."]}')
+    assert "has no class 'c1'; nearest keys: 'c2', 'c0'" in train_main(*arguments).error
+    monkeypatch.undo()
+    (tmp_path / "prompt.json").write_text('{"c0": ["One."], "c1": ["Two."]}')
+    assert train_main(*arguments).status == 0
+
+
+def test_the_place_of_weights_reaches_both_encoders_and_is_no_setting(
+    build: Train, finished: Train, train_main: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def noting(load: Any) -> Any:
+        def loaded(*args: Any, **kwargs: Any) -> Any:
+            asked.append(kwargs["weights"])
+            return load(*args, **kwargs)
+
+        return loaded
+
+    monkeypatch.setattr("trainers.few_shot.load_clip", noting(load_clip))
+    monkeypatch.setattr("trainers.amu.load_aux_encoder", noting(load_aux_encoder))
+    build("AMU", "MODEL.WEIGHTS", "/my/weights")
+    build("AMU")
+    assert asked == ["/my/weights", "/my/weights", None, None]
+    model = train_main("AMU", "MODEL.WEIGHTS", "/my/weights").folder
+    assert train_main("AMU", folder=model).status == 0  # the same run elsewhere
+    asked.clear()
+    assert train_main("AMU", "--eval-only", "--model-dir", str(model)).status == 0
+    assert asked == [None, None]
 
 
 def test_batch_accuracy_by_hand() -> None:

@@ -1,0 +1,1 @@
+"""Turn a published adapter or attention pooling into a run folder that ``train.py --eval-only`` loads."""
