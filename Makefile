@@ -5,11 +5,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
-CODE := train.py parse_results.py runs results trainers modeling features datasets pretraining scripts benchmarks \
-	toolbox/dassl tests/golden.py
+CODE := train.py parse_results.py runs results trainers modeling features datasets downloads pretraining scripts \
+	benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types check golden coverage weights audit clean
+.PHONY: help setup demo test test-slow test-datasets lint types check golden coverage weights audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: setup  ## run the tests
 
 test-slow: setup  ## run the tests that take minutes
 	$(PY) -m pytest -m slow
+
+test-datasets: setup  ## train and evaluate on a miniature of every benchmark through the scripts (minutes)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m datasets
 
 lint: setup  ## check style
 	$(PY) -m ruff check .

@@ -3,4 +3,4 @@
 # Nothing is trained, so all seeds give the same figures; they are run so that tables are complete.
 # shellcheck source=scripts/run_seeds.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../run_seeds.sh"
-main_zero_shot ZeroshotCLIP "$@"
+main ZeroshotCLIP "$@"

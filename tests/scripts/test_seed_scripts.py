@@ -1,67 +1,12 @@
 import json
 import os
 import shutil
-import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-NAMES = {"amu": "AMU", "raft": "RAFT", "zeroshot": "ZeroshotCLIP"}
-
-# Stands in for Python: notes its arguments, fails for the seeds in FAIL and writes the result otherwise.
-STUB = """#!/usr/bin/env bash
-printf '%s\\n' "$@" >> "$CALLS"; echo -- >> "$CALLS"
-while [[ $1 != --seed ]]; do shift; done; seed=$2
-while [[ $1 != --output-dir ]]; do shift; done; folder=$2
-[[ " ${FAIL:-} " != *" $seed "* ]] || exit 3
-mkdir -p "$folder"; echo '{"status": "finished"}' > "$folder/result.json"
-"""
-
-
-class Job:
-    """A copy of the scripts in a repository whose path has blanks."""
-
-    def __init__(self, folder: Path) -> None:
-        self.repository, self.calls, self.cwd = folder / "my repository", folder / "calls", folder / "elsewhere"
-        self.cwd.mkdir()
-        shutil.copytree(SCRIPTS, self.repository / "scripts")
-        for name in ("digits", "dtd"):
-            text = "# Needs no DATA: made here\n" if name == "digits" else "# Textures\n"
-            self.write(f"configs/datasets/{name}.yaml", text)
-        for trainer in NAMES.values():
-            for cfg in ("tiny", "rn50"):
-                self.write(f"configs/trainers/{trainer}/{cfg}.yaml", "")
-        self.python = self.write("a python", STUB)
-        self.python.chmod(self.python.stat().st_mode | stat.S_IXUSR)
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.repository / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def run(self, script: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if key not in ("DATA", "SEEDS", "OUTPUT", "PYTHON")}
-        return subprocess.run(
-            ["bash", str(self.repository / "scripts" / script / "main.sh"), *args],
-            cwd=self.cwd,
-            env=clean | {"PYTHON": str(self.python), "CALLS": str(self.calls)} | environment,
-            capture_output=True,
-            text=True,
-        )
-
-    def recorded(self) -> list[list[str]]:
-        if not self.calls.exists():
-            return []
-        return [call.splitlines() for call in self.calls.read_text().split("--\n")[:-1]]
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path)
+from tests.scripts.conftest import NAMES, STUB, Job
 
 
 @pytest.mark.parametrize(("script", "trainer"), NAMES.items())
@@ -152,12 +97,13 @@ def test_wrong_numbers_of_arguments(script: str, args: tuple[str, ...], job: Job
 @pytest.mark.parametrize(
     ("args", "environment", "message"),
     [
-        (("nope", "1"), {}, "no data set 'nope'; known are digits dtd"),
+        (("nope", "1"), {}, "no data set 'nope'; known are digits dtd imagenet imagenetv2"),
         (("digits", "1", "vit"), {}, "no config 'vit' for AMU; known are rn50 tiny"),
         (("digits", "many"), {}, "SHOTS is 'many'; expected a whole number"),
         (("digits", "-1"), {}, "SHOTS is '-1'; expected a whole number"),
         (("digits", "1"), {"SEEDS": "1 two"}, "SEEDS holds 'two'; expected whole numbers"),
         (("dtd", "1"), {}, "DATA is not set, and dtd is read from it"),
+        (("", "1"), {}, "no data set ''; known are"),
     ],
 )
 def test_wrong_arguments_get_one_line(args: Any, environment: dict[str, str], message: str, job: Job) -> None:
@@ -170,3 +116,95 @@ def test_wrong_arguments_get_one_line(args: Any, environment: dict[str, str], me
 def test_no_configs_at_all(job: Job) -> None:
     shutil.rmtree(job.repository / "configs")
     assert "known are none" in job.run("amu", "digits", "1").stderr
+
+
+def test_raft_needs_attention_pooling(job: Job) -> None:
+    done = job.run("raft", "digits", "16", "vit_b16")
+    assert done.returncode == 2 and job.recorded() == []
+    assert done.stderr.strip().endswith(
+        "RAFT needs CLIP's attention pooling, which a vision transformer (vit_b16) has not; known are rn50 tiny"
+    )
+
+
+def test_pairs_for_every_run(job: Job) -> None:
+    assert job.run("amu", "digits", "2", SEEDS="1", OPTS="OPTIM.MAX_EPOCH 3\n INPUT.SIZE (8,8)").returncode == 0
+    assert job.recorded()[0][-6:] == ["DATASET.NUM_SHOTS", "2", "OPTIM.MAX_EPOCH", "3", "INPUT.SIZE", "(8,8)"]
+
+
+# ------------------------------------------------------------------------------------------------------------- eval.sh
+
+
+def test_models_are_evaluated_once_more(job: Job) -> None:
+    assert job.run("raft", "digits", "4", SEEDS="1 2").returncode == 0
+    job.calls.unlink()
+    for _ in range(2):  # once more each time
+        assert job.run("raft/eval", "digits", "4", SEEDS="1 2").returncode == 0
+    calls, base = job.recorded(), job.repository
+    assert len(calls) == 4 and calls[:2] == calls[2:]
+    model, folder = base / "output/digits/RAFT/tiny_4shots/seed2", base / "output_eval/digits/RAFT/tiny_4shots/seed2"
+    assert calls[1][calls[1].index("--output-dir") :] == [
+        *("--output-dir", str(folder)),
+        "--eval-only",
+        *("--model-dir", str(model)),
+        *("DATASET.NUM_SHOTS", "4"),
+    ]
+
+
+def test_a_missing_model_is_named_with_its_command_and_the_others_are_evaluated(job: Job) -> None:
+    assert job.run("amu", "digits", "4", SEEDS="2").returncode == 0
+    done = job.run("amu/eval", "digits", "4", OUTPUT=str(job.repository / "output"))
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    model = job.repository / "output/digits/AMU/tiny_4shots/seed1"
+    assert f"no trained model in {model}; train it: bash " in lines[0]
+    assert lines[0].endswith("/amu/main.sh digits 4 tiny") and len(lines) == 3
+    assert lines[-1].endswith("digits: failed seeds: 1 3")
+    assert len(job.recorded()) == 2
+
+
+def test_zero_shot_needs_no_model_to_be_evaluated(job: Job) -> None:
+    assert job.run("zeroshot/eval", "digits", SEEDS="1").returncode == 0
+    call = job.recorded()[0]
+    assert "--model-dir" not in call and "--eval-only" in call
+    assert call[call.index("--output-dir") + 1].endswith("/output_eval/digits/ZeroshotCLIP/tiny_0shots/seed1")
+
+
+# ------------------------------------------------------------------------------- data sets that are only evaluated
+
+
+def folders(calls: list[list[str]]) -> list[str]:
+    return [call[call.index("--output-dir") + 1].partition("/output")[2] for call in calls]
+
+
+def test_models_for_a_data_set_that_is_only_evaluated_are_trained_elsewhere_first(job: Job) -> None:
+    assert job.run("amu", "imagenetv2", "16", DATA="d", SEEDS="1 2").returncode == 0
+    calls = job.recorded()
+    cell = "AMU/rn50_16shots/seed"
+    places = ("imagenet", "imagenetv2")
+    assert folders(calls) == [f"/{place}/{cell}{seed}" for place in places for seed in (1, 2)]
+    assert ["--eval-only" in call for call in calls] == [False, False, True, True]
+    assert calls[3][calls[3].index("--model-dir") + 1].endswith(f"/output/imagenet/{cell}2")
+    done = job.run("amu", "imagenetv2", "16", DATA="d", SEEDS="1 2")
+    assert done.returncode == 0 and len(job.recorded()) == 4
+    assert done.stdout.count("is finished, skipped") == done.stdout.count("is evaluated, skipped") == 2
+
+
+def test_a_model_that_was_trained_anew_is_evaluated_anew(job: Job) -> None:
+    assert job.run("amu", "imagenetv2", "16", DATA="d", SEEDS="1").returncode == 0
+    model = job.repository / "output/imagenet/AMU/rn50_16shots/seed1/result.json"
+    later = model.stat().st_mtime + 100
+    os.utime(model, (later, later))
+    assert job.run("amu", "imagenetv2", "16", DATA="d", SEEDS="1").returncode == 0
+    assert folders(job.recorded())[2:] == ["/imagenetv2/AMU/rn50_16shots/seed1"]
+
+
+def test_where_training_failed_nothing_is_evaluated(job: Job) -> None:
+    done = job.run("amu", "imagenetv2", "16", DATA="d", SEEDS="1 2", FAIL="1")
+    assert done.returncode == 1
+    assert "no trained model in " in done.stderr and done.stderr.count("failed seeds: 1") == 2
+    assert folders(job.recorded())[-1] == "/imagenetv2/AMU/rn50_16shots/seed2"
+
+
+def test_zero_shot_evaluates_such_a_data_set_itself(job: Job) -> None:
+    assert job.run("zeroshot", "imagenetv2", DATA="d", SEEDS="1").returncode == 0
+    assert folders(job.recorded()) == ["/imagenetv2/ZeroshotCLIP/rn50_0shots/seed1"]

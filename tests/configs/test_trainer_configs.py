@@ -1,0 +1,94 @@
+"""The trainer YAML files: one for every backbone, alike but for what the backbone decides, headed by their command."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modeling.clip_backbone import available_backbones
+from runs import config
+from runs.config import leaves
+
+FOLDER = config.CONFIGS / "trainers"
+TRAINERS = {"AMU": "amu", "RAFT": "raft", "ZeroshotCLIP": "zeroshot"}
+FULL_SIZE = [name for name in available_backbones() if name != "tiny"]
+OTHER_SIDES = {"RN50x4": 288, "RN50x16": 384, "RN50x64": 448, "ViT-L/14@336px": 336}
+BY_BACKBONE = {"MODEL.BACKBONE.NAME", "INPUT.SIZE", "DATALOADER.TEST.BATCH_SIZE"}
+TRAINER_FILES = sorted(path for path in FOLDER.glob("*/*.yaml") if path.stem != "tiny")
+OVERLAYS = sorted(FOLDER.glob("*/datasets/*.yaml"))
+
+
+def values(path: Path) -> dict[str, Any]:
+    return dict(leaves(yaml.safe_load(path.read_text())))
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(FOLDER))
+
+
+def header(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    return lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_every_official_backbone_has_a_file(trainer: str) -> None:
+    wanted = {name for name in FULL_SIZE if trainer != "RAFT" or name.startswith("RN")}
+    files = {path.stem: values(path)["MODEL.BACKBONE.NAME"] for path in TRAINER_FILES if path.parent.name == trainer}
+    assert set(files.values()) == wanted and len(files) == len(wanted)
+    for stem, name in files.items():
+        found = config._trainer_file(None, trainer, name)
+        assert found == FOLDER / trainer / f"{stem}.yaml"
+
+
+@pytest.mark.parametrize("path", TRAINER_FILES, ids=shown)
+def test_full_size_files_differ_only_in_what_the_backbone_decides(path: Path) -> None:
+    reference = {key: value for key, value in values(path.with_name("rn50.yaml")).items() if key not in BY_BACKBONE}
+    found = values(path)
+    assert {key: value for key, value in found.items() if key not in BY_BACKBONE} == reference
+    side = OTHER_SIDES.get(found["MODEL.BACKBONE.NAME"], 224)
+    assert found["INPUT.SIZE"] == f"({side}, {side})"
+    assert 32 <= found["DATALOADER.TEST.BATCH_SIZE"] <= 128
+
+
+@pytest.mark.parametrize("path", TRAINER_FILES, ids=shown)
+def test_a_file_is_headed_by_its_command_its_sources_and_what_is_published(path: Path) -> None:
+    lines, trainer = header(path), path.parent.name
+    shots = "" if trainer == "ZeroshotCLIP" else "SHOTS "
+    assert lines[1] == f"#   DATA=/path/to/data bash scripts/{TRAINERS[trainer]}/main.sh DATASET {shots}{path.stem}"
+    assert lines[2].startswith("# Values: ")
+    published = [line for line in lines if line.startswith("# Published")]
+    assert len(published) == 1
+    figures = [float(text) for text in re.findall(r"\b\d\d\.\d\d\b", "\n".join(lines))]
+    if trainer == "RAFT":
+        assert published == ["# Published: no figure for any backbone."] and not figures
+    else:
+        assert ("no figure" in published[0]) == (not figures)
+        assert not figures or "AMU-Tuning" in published[0]
+
+
+def test_the_published_table_of_amu_is_whole() -> None:
+    """Eleven data sets by five shots; the averages are those that the paper's Fig. 6 draws."""
+    rows = [
+        [float(figure) for figure in re.findall(r"\d+\.\d\d", line)]
+        for line in header(FOLDER / "AMU" / "rn50.yaml")
+        if re.fullmatch(r"#   [a-z0-9_]+( +\d\d\.\d\d){5}", line)
+    ]
+    assert len(rows) == 11
+    averages = [sum(column) / 11 for column in zip(*rows, strict=True)]
+    assert averages == pytest.approx([66.88, 69.01, 73.20, 76.46, 79.36], abs=0.011)
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=shown)
+def test_an_overlay_names_a_data_set_and_changes_something(path: Path) -> None:
+    stem = re.sub(r"_\d+shots$", "", path.stem)
+    assert (config.CONFIGS / "datasets" / f"{stem}.yaml").is_file()
+    before = dict(values(path.parents[1] / "rn50.yaml"))
+    if stem != path.stem:
+        before |= values(path.with_name(f"{stem}.yaml"))
+    changes = values(path)
+    assert changes and all(key in before and before[key] != value for key, value in changes.items())
+    assert not changes.keys() & BY_BACKBONE
+    assert "merged after" in header(path)[0]
