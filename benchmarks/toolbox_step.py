@@ -14,7 +14,6 @@ import contextlib
 import io
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.harness import alternate, spread
 from dassl.config import get_cfg_default
 from dassl.engine import TrainerX
 from dassl.optim import build_lr_scheduler, build_optimizer
@@ -107,7 +107,7 @@ def bare_epochs(batches: list[dict[str, Tensor]], rounds: int) -> tuple[Callable
 
 
 def measure(steps: int, rounds: int) -> dict[str, list[float]]:
-    """Return the microseconds per step of each loop in each round.
+    """Return the microseconds per step of each loop in each round but the first, which warms up.
 
     Raises:
         RuntimeError: If the loops do not train the same weights.
@@ -121,15 +121,13 @@ def measure(steps: int, rounds: int) -> dict[str, list[float]]:
     }
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         writing.init_writer(folder)
-        times: dict[str, list[float]] = {name: [] for name in loops}
-        for _ in range(rounds):
-            for name, (epoch, _model) in loops.items():
-                start = time.perf_counter()
-                epoch()
-                times[name].append((time.perf_counter() - start) / steps * 1e6)
-            check_equal({name: model for name, (_, model) in loops.items()})
+        seconds = alternate(
+            {name: epoch for name, (epoch, _) in loops.items()},
+            rounds - 1,
+            after_round=lambda: check_equal({name: model for name, (_, model) in loops.items()}),
+        )
         writing.close_writer()
-    return times
+    return {name: [second / steps * 1e6 for second in figures] for name, figures in seconds.items()}
 
 
 def check_equal(models: dict[str, nn.Module]) -> None:
@@ -154,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.steps < 1 or arguments.rounds < 2:
         parser.error("--steps must be at least 1 and --rounds at least 2")
     torch.set_num_threads(1)
-    times = {name: rounds[1:] for name, rounds in measure(arguments.steps, arguments.rounds).items()}
+    times = measure(arguments.steps, arguments.rounds)
     print(
         f"equal weights after each of {arguments.rounds} epochs of {arguments.steps} steps; torch {torch.__version__}"
     )
@@ -162,8 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     bare = times["bare torch"]
     for name, rounds in times.items():
         overhead = statistics.median(a - b for a, b in zip(rounds, bare, strict=True))
-        figures = (min(rounds), statistics.median(rounds), max(rounds))
-        print(f"{name:24}{''.join(f'{figure:8.1f}' for figure in figures)}{overhead:10.1f}")
+        print(f"{name:24}{''.join(f'{figure:8.1f}' for figure in spread(rounds))}{overhead:10.1f}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from modeling.clip_backbone import check_grid
 
+POOLINGS = ("folded", "plain")
+
 
 class RegionAttention(nn.Module):
     """Attention pooling over regions, read out at a class token and at a background token.
@@ -19,21 +21,26 @@ class RegionAttention(nn.Module):
 
     Args:
         attention_pool: CLIP's layer, with ``positional_embedding`` (L + 1, E), ``{q,k,v,c}_proj`` and ``num_heads``.
+        pooling: "folded" computes only what the two tokens read; "plain" lets every token attend, as the released
+            code does, at several times the cost. Results and gradients are the same up to rounding.
 
     Raises:
-        ValueError: If the layer is no attention pooling.
+        ValueError: If the layer is no attention pooling, or the kind of pooling is unknown.
 
     Source:
         RAFT (ICME 2024), region attention.
     """
 
-    def __init__(self, attention_pool: nn.Module) -> None:
+    def __init__(self, attention_pool: nn.Module, *, pooling: str = "folded") -> None:
         super().__init__()
         source: Any = attention_pool
         names = ("positional_embedding", "num_heads", "q_proj", "k_proj", "v_proj", "c_proj")
         if missing := [name for name in names if not hasattr(source, name)]:
             raise ValueError(f"{type(source).__name__} is no attention pooling: it has no {missing[0]}")
+        if pooling not in POOLINGS:
+            raise ValueError(f"unknown pooling {pooling!r}; choose from {', '.join(POOLINGS)}")
         rows = source.positional_embedding.detach().float()
+        self.pooling = pooling
         self.num_heads = int(source.num_heads)
         self.positional_embedding = nn.Parameter(torch.cat([rows[:1], rows]))  # (L + 2, E)
         self.k_proj, self.q_proj, self.v_proj, self.c_proj = (
@@ -53,28 +60,69 @@ class RegionAttention(nn.Module):
         Raises:
             ValueError: If the grid does not match the positional embedding; the message names both.
         """
-        pooled, _ = self._attend(maps, need_weights=False)
-        return pooled[0], pooled[1]
+        tokens = self._tokens(maps)
+        if self.pooling == "plain":
+            readouts = self._let_all_attend(tokens)[:, :2]
+        else:
+            readouts = self._read_out(tokens, self._attention(tokens))
+        return readouts[:, 0], readouts[:, 1]
 
     def attention_maps(self, maps: Tensor) -> Tensor:
         """Return how much each region counts, averaged over heads: (N, 2, H, W), class token first.
 
         The two mean tokens take the rest of the attention, so a map sums to less than 1.
         """
-        _, weights = self._attend(maps, need_weights=True)
-        assert weights is not None
-        maps_of_tokens: Tensor = weights[:, :, 2:].unflatten(2, self.grid)
+        attention = self._attention(self._tokens(maps)).unflatten(1, (2, self.num_heads))  # (N, 2, heads, L + 2)
+        maps_of_tokens: Tensor = attention.mean(dim=2)[:, :, 2:].unflatten(2, self.grid)
         return maps_of_tokens
 
-    def _attend(self, maps: Tensor, *, need_weights: bool) -> tuple[Tensor, Tensor | None]:
+    def _tokens(self, maps: Tensor) -> Tensor:
+        """Return the mean region twice, then every region, with their positions: (N, L + 2, E)."""
         check_grid(maps, self.grid)
-        regions = maps.to(self.positional_embedding.dtype).flatten(start_dim=2).permute(2, 0, 1)  # (L, N, E)
-        mean = regions.mean(dim=0, keepdim=True)
-        tokens = torch.cat([mean, mean, regions]) + self.positional_embedding[:, None]  # (L + 2, N, E)
-        return F.multi_head_attention_forward(
-            query=tokens[:2],
-            key=tokens,
-            value=tokens,
+        regions = maps.to(self.positional_embedding.dtype).flatten(start_dim=2).transpose(1, 2)  # (N, L, E)
+        mean = regions.mean(dim=1, keepdim=True)
+        return torch.cat([mean, mean, regions], dim=1) + self.positional_embedding
+
+    def _attention(self, tokens: Tensor) -> Tensor:
+        """Return what the two first tokens read, from tokens (N, T, E): attention (N, 2 * heads, T), class first.
+
+        A key is linear in its token, so the score q . (W_k x + b_k) equals (W_k^T q) . x + q . b_k: the two queries
+        are carried into the space of the tokens instead of every token into the space of the keys.
+        """
+        num_images, width = tokens.shape[0], tokens.shape[2]
+        head_width = width // self.num_heads
+        queries = self.q_proj(tokens[:, :2]) * head_width**-0.5
+        queries = queries.reshape(2 * num_images, self.num_heads, head_width).transpose(0, 1)  # (heads, 2N, E / heads)
+        folded = queries @ self.k_proj.weight.view(self.num_heads, head_width, width)  # (heads, 2N, E)
+        # Shifts all scores of a query alike, so it changes nothing but keeps the bias in the graph, as the plain layer.
+        shift = queries @ self.k_proj.bias.view(self.num_heads, head_width, 1)  # (heads, 2N, 1)
+        scores = self._by_image(folded) @ tokens.transpose(1, 2) + self._by_image(shift)
+        return scores.softmax(dim=-1)
+
+    def _read_out(self, tokens: Tensor, attention: Tensor) -> Tensor:
+        """Pool tokens (N, T, E) by attention (N, 2 * heads, T), then project the pooled ones: (N, 2, O).
+
+        A head's weights add up to 1, so projecting the weighted mean is the weighted mean of the projections.
+        """
+        num_images, width = tokens.shape[0], tokens.shape[2]
+        head_width = width // self.num_heads
+        pooled = (attention @ tokens).view(2 * num_images, self.num_heads, width).transpose(0, 1)  # (heads, 2N, E)
+        values = pooled @ self.v_proj.weight.view(self.num_heads, head_width, width).transpose(1, 2)
+        values = values.transpose(0, 1).reshape(num_images, 2, width) + self.v_proj.bias
+        readouts: Tensor = self.c_proj(values)
+        return readouts
+
+    def _by_image(self, by_head: Tensor) -> Tensor:
+        """Turn (heads, 2N, F) into (N, 2 * heads, F)."""
+        return by_head.transpose(0, 1).reshape(-1, 2 * self.num_heads, by_head.shape[2])
+
+    def _let_all_attend(self, tokens: Tensor) -> Tensor:
+        """Apply the whole layer to tokens (N, T, E): every token is key, value and query, (N, T, O)."""
+        sequence = tokens.transpose(0, 1)
+        readouts, _ = F.multi_head_attention_forward(
+            query=sequence,
+            key=sequence,
+            value=sequence,
             embed_dim_to_check=tokens.shape[-1],
             num_heads=self.num_heads,
             in_proj_weight=None,
@@ -90,5 +138,6 @@ class RegionAttention(nn.Module):
             k_proj_weight=self.k_proj.weight,
             v_proj_weight=self.v_proj.weight,
             training=self.training,
-            need_weights=need_weights,
+            need_weights=False,
         )
+        return readouts.transpose(0, 1)

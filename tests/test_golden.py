@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from modeling.region_attention import RegionAttention
 from tests import golden
 
 SOURCE = Path(__file__).parent / "data" / "golden"
@@ -90,6 +91,18 @@ def test_one_altered_number_is_named(file: str, key: str, by: float, tmp_path: P
     assert status == 1 and len(lines) == 2
     assert lines[0].startswith(f"{file} {key}: largest difference ")
     assert lines[1].endswith("outputs compared, 1 failed")
+
+
+@pytest.mark.parametrize(("pooling", "part"), [("folded", "_read_out"), ("plain", "_let_all_attend")])
+@pytest.mark.parametrize("file", ["raft_pool", "raft_forward", "raft_train"])
+def test_both_poolings_are_compared(
+    file: str, pooling: str, part: str, tmp_path: Path, compare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = getattr(RegionAttention, part)
+    monkeypatch.setattr(RegionAttention, part, lambda *arguments: right(*arguments) + 0.1)
+    status, lines = compare(copied(tmp_path / "copy", f"{file}.npz"))
+    assert status == 1 and len(lines) > 2
+    assert all(line.endswith(f" ({pooling} pooling)") for line in lines[:-1])
 
 
 def test_rounding_is_no_failure(tmp_path: Path, compare: Any) -> None:

@@ -95,6 +95,13 @@ def test_one_step_is_the_papers(build: Train) -> None:
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7, msg=name)
 
 
+def test_both_poolings_train_the_same(build: Train) -> None:
+    folded, plain = (started(build("RAFT", *pooling), epochs=2) for pooling in ((), ("TRAINER.RAFT.POOLING", "plain")))
+    assert (folded.region_attention.pooling, plain.region_attention.pooling) == ("folded", "plain")
+    for key, value in folded.region_attention.state_dict().items():
+        torch.testing.assert_close(value, plain.region_attention.state_dict()[key], rtol=1e-4, atol=1e-5, msg=key)
+
+
 def test_the_released_schedule_stands_still_for_two_steps(build: Train) -> None:
     """Its table comes one step late and starts at 0; with ours every step counts."""
     ours, released = build("RAFT"), build("RAFT", "TRAINER.RAFT.SCHEDULE", "released", "OPTIM.WARMUP_EPOCH", "2")
@@ -192,6 +199,7 @@ def test_another_resnet_of_another_size(tiny_clip: Any, train_main: Train, tmp_p
             "cosine",
             "unknown TRAINER.RAFT.SCHEDULE 'cosine'; choose from warmup_cosine, released",
         ),
+        ("TRAINER.RAFT.POOLING", "fast", "unknown TRAINER.RAFT.POOLING 'fast'; choose from folded, plain"),
         ("TRAINER.RAFT.ALPHA_RULE", "best", "choose from one_standard_error, first_best, fixed"),
         ("TRAINER.RAFT.ALPHA_STEPS", "0", "at least one step, got 0"),
         ("TRAINER.RAFT.TAU2", "0.0", "temperatures must be positive, got 2.0 and 0.0"),
