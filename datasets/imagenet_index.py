@@ -85,7 +85,8 @@ def find_classes(folder: Path, part: str) -> list[str]:
 
     Raises:
         FileNotFoundError: If the part's folder is missing.
-        ValueError: If there are no class folders in it, or images lie beside them.
+        ValueError: If there are no class folders in it, or images lie beside them: the sorting of a flat folder may
+            have been stopped half-way, and CoOp would pass over the rest in silence.
     """
     images = folder / "images" / part
     if not images.is_dir():

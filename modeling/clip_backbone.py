@@ -203,7 +203,7 @@ def load_clip(
     """
     path = _weights_path(name, weights)
     chosen = Precision(precision)
-    model = _build(load_state_file(path, what="CLIP weights"), path)
+    model = _build(load_state_file(path, what="CLIP weights", torchscript=True), path)
     model = model.float() if chosen.name != "fp16" else model
     model = model.to(device).eval().requires_grad_(False)
     return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen)

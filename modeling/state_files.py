@@ -24,14 +24,16 @@ def sha256_of(path: Path | str) -> str:
     return digest.hexdigest()
 
 
-def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
+def load_state_file(path: Path | str, *, what: str = "weights", torchscript: bool = False) -> Any:
     """Load a safetensors, torch or TorchScript file onto the CPU.
 
-    TorchScript archives (the form in which OpenAI publishes CLIP) are reduced to their state dict.
+    TorchScript archives are programs in torch's own small language, and reading one may run them. They are refused unless
+    the caller expects one, as for CLIP, which OpenAI publishes in this form; then they are reduced to their state dict.
 
     Args:
         path: The file.
         what: Noun for messages, such as "CLIP weights".
+        torchscript: Whether the file may be a TorchScript archive.
 
     Returns:
         What the file holds: a mapping of names to tensors, possibly nested, or a bare tensor.
@@ -47,7 +49,7 @@ def load_state_file(path: Path | str, *, what: str = "weights") -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         if _is_torchscript(path):
-            return _torchscript_state(path)
+            return _torchscript_state(path) if torchscript else _refuse_program()
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
@@ -76,6 +78,11 @@ def save_state_file(content: Any, path: Path | str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _refuse_program() -> None:
+    """Refuse a program in the way in which torch refuses a pickle that carries one."""
+    raise pickle.UnpicklingError("a TorchScript archive")
 
 
 def _torchscript_state(path: Path) -> dict[str, torch.Tensor]:

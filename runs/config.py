@@ -65,12 +65,7 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
 
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)
-    trainer = dict(overrides).get("TRAINER.NAME", arguments.trainer or "")
-    if arguments.trainer and trainer != arguments.trainer:
-        raise ValueError(f"--trainer {arguments.trainer} and TRAINER.NAME {trainer} contradict each other")
-    _check_trainer(trainer)
-    if not arguments.eval_only and (arguments.model_dir or arguments.load_epoch is not None):
-        raise ValueError("--model-dir and --load-epoch go with --eval-only; to resume a run use --resume")
+    trainer = _trainer_of(arguments, dict(overrides))
     dataset_file = _config_file(arguments.dataset_config_file, CONFIGS / "datasets", DEFAULT_DATASET, "data set")
     backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
     config_file = _trainer_file(arguments.config_file, trainer, backbone)
@@ -94,16 +89,23 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
         cfg.OUTPUT_DIR = str(_default_output(cfg, dataset, config, arguments.eval_only))
     clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
     cfg.freeze()
-    return RunPlan(
-        cfg=cfg,
-        dataset=dataset,
-        config=config,
-        eval_only=arguments.eval_only,
-        model_dir=arguments.model_dir,
-        load_epoch=arguments.load_epoch,
-        no_train=arguments.no_train,
-        overlays=overlays,
-    )
+    evaluation = {name: getattr(arguments, name) for name in ("eval_only", "model_dir", "load_epoch", "no_train")}
+    return RunPlan(cfg=cfg, dataset=dataset, config=config, overlays=overlays, **evaluation)
+
+
+def _trainer_of(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> str:
+    """Return the trainer's name, after checking it and the flags that go together.
+
+    Raises:
+        ValueError: If it is unknown or given twice, or a flag of an evaluation stands without --eval-only.
+    """
+    trainer = overrides.get("TRAINER.NAME", arguments.trainer or "")
+    if arguments.trainer and trainer != arguments.trainer:
+        raise ValueError(f"--trainer {arguments.trainer} and TRAINER.NAME {trainer} contradict each other")
+    _check_trainer(trainer)
+    if not arguments.eval_only and (arguments.model_dir or arguments.load_epoch is not None):
+        raise ValueError("--model-dir and --load-epoch go with --eval-only; to resume a run use --resume")
+    return trainer
 
 
 def extended_defaults() -> CfgNode:

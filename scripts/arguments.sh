@@ -46,6 +46,7 @@ read_environment() {
     python=${PYTHON:-$repo/.venv/bin/python}
     [[ -n ${PYTHON:-} || -x $python ]] || python=python3
     read -r -d '' -a opts <<<"${OPTS:-}" || true # its status is 1 at the end of the text
+    [[ $seeds == *[![:space:]]* ]] || fail "SEEDS is blank; expected whole numbers such as \"1 2 3\""
     for seed in $seeds; do
         [[ $seed =~ ^(0|[1-9][0-9]*)$ ]] || fail "SEEDS holds '$seed'; expected whole numbers such as \"1 2 3\""
     done
@@ -110,7 +111,7 @@ config_for() {
 # Refuse, before anything runs, what cannot be run: check_job DATASET SHOTS
 check_job() {
     local config known source
-    [[ -n $1 && -f $repo/configs/datasets/$1.yaml ]] ||
+    [[ $1 =~ ^[a-zA-Z0-9_]+$ && -f $repo/configs/datasets/$1.yaml ]] ||
         fail "no data set '$1'; known are$(list_configs "$repo/configs/datasets")"
     config=$(config_for "$1")
     if [[ ! -f $repo/configs/trainers/$trainer/$config.yaml ]]; then

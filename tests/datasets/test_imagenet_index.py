@@ -99,7 +99,7 @@ def test_parts_of_different_classes(folder: Path) -> None:
 def test_an_empty_class_is_named(part: str, folder: Path) -> None:
     shutil.rmtree(folder / "images" / part / "n02007558")
     (folder / "images" / part / "n02007558").mkdir()
-    with pytest.raises(ValueError, match=rf"no images in 'n02007558' of .*images/{part}; accepted endings are \.jpeg"):
+    with pytest.raises(ValueError, match=rf"no images in 'n02007558' of .*images/{part}; accepted endings are \.jpg"):
         read_index(folder)
     assert not (folder / "preprocessed.json").exists()
 

@@ -59,10 +59,12 @@ def test_safetensors(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_torchscript_is_reduced_to_its_state_dict(tmp_path: Path) -> None:
     script(tmp_path / "w.pt")
-    assert {key: tuple(value.shape) for key, value in load_state_file(tmp_path / "w.pt").items()} == {
+    assert {key: tuple(value.shape) for key, value in load_state_file(tmp_path / "w.pt", torchscript=True).items()} == {
         "0.weight": (3, 2),
         "0.bias": (3,),
     }
+    with pytest.raises(ValueError, match=r"w\.pt holds more than tensors"):  # a program, where none is expected
+        load_state_file(tmp_path / "w.pt")
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_damage_is_a_value_error_that_names_the_file(tmp_path: Path, kind: str) 
     for content in damaged_copies(path.read_bytes(), seed=1):
         path.write_bytes(content)
         try:
-            load_state_file(path)  # a flip in the numbers themselves goes unnoticed
+            load_state_file(path, torchscript=True)  # a flip in the numbers themselves goes unnoticed
         except ValueError as error:
             assert str(path) in str(error)
             refused += 1
