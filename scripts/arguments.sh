@@ -23,6 +23,7 @@ start() {
     read -r -a words <<<"$synopsis"
     brackets=${synopsis//[!\[]/}
     if (($# < ${#words[@]} - ${#brackets} || $# > ${#words[@]})); then
+        echo "$0: $# arguments are given, but it takes $synopsis" >&2
         usage "$synopsis" "$purpose" >&2
         exit 2
     fi
@@ -67,8 +68,9 @@ Environment:
   OUTPUT   folder for DATASET/TRAINER/CFG_SHOTSshots/seedN, the repository's output/ if not set; eval.sh, xd.sh and
            base2new.sh write into OUTPUT_eval, OUTPUT_xd and OUTPUT_base2new beside it
   PYTHON   Python to run; if not set, the repository's .venv/bin/python or else python3
-  OPTS     KEY VALUE pairs for every run, without blanks in a value, such as "OPTIM.MAX_EPOCH 3"; give another OUTPUT
-           as well, for what is finished is not run again
+  OPTS     KEY VALUE pairs for every run, without blanks in a value, such as "OPTIM.MAX_EPOCH 20"; give another
+           OUTPUT as well, for what is finished is not run again, whatever its settings
+  AMU_RAFT_WEIGHTS  folder of CLIP and MoCo-v3 weights that is looked into before anything is downloaded
 HELP
     [[ $synopsis == *DATASET* ]] || echo "  DATASETS data sets to take, in place of the ones above"
     [[ $synopsis == *SHOTS* ]] || ! trains || echo "  SHOTS    numbers of shots to take, \"1 2 4 8 16\" if not set"

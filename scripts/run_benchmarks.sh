@@ -37,8 +37,9 @@ run_transfer() {
     local target targets failed=""
     trainer=$1
     shift
-    start "[SHOTS] [CFG]" "$trainer trained on $transfer_source (16 shots if not given) and evaluated on $variants \
-$ten_others" "$@"
+    local purpose="$trainer trained on $transfer_source (16 shots if not given) and evaluated on $variants $ten_others"
+    trains || purpose="$trainer on $transfer_source $variants $ten_others"
+    start "[SHOTS] [CFG]" "$purpose" "$@"
     targets=${DATASETS:-$variants $ten_others}
     check_job "$transfer_source" "$shots"
     cfg=$(config_for "$transfer_source") # the targets' too, whatever they would be trained with
@@ -59,8 +60,9 @@ run_base_to_new() {
     local failed="" place base new
     trainer=$1
     shift
-    start "DATASET SHOTS [CFG]" \
-        "$trainer trained on the first half of the classes and evaluated on the other half." "$@"
+    local purpose="$trainer trained on the first half of the classes and evaluated on the other half."
+    trains || purpose="$trainer on either half of the classes."
+    start "DATASET SHOTS [CFG]" "$purpose" "$@"
     check_job "$dataset" "$shots"
     [[ -z $(trained_on "$dataset") ]] || fail "$dataset is only evaluated, never trained on; take another data set"
     place=$dataset/shots_$shots/$trainer/$(config_for "$dataset")

@@ -36,7 +36,7 @@ train_seeds() {
     shift 2
     for seed in $seeds; do
         if is_finished "$folder/seed$seed"; then
-            echo "Seed $seed is finished, skipped: $folder/seed$seed"
+            echo "Seed $seed is finished, skipped${OPTS:+ whatever OPTS says}: $folder/seed$seed"
         else
             train_py "$dataset" "$seed" "$folder/seed$seed" "$@" || failed+=" $seed"
         fi
@@ -93,8 +93,9 @@ run_cell() {
 main() {
     trainer=$1
     shift
-    start "DATASET SHOTS [CFG]" "$trainer on one data set. For one that is only evaluated, the models are trained on \
-ImageNet, unless they are there." "$@"
+    local purpose="$trainer on one data set."
+    ! trains || purpose+=" For one that is only evaluated, the models are trained on ImageNet, unless they are there."
+    start "DATASET SHOTS [CFG]" "$purpose" "$@"
     check_job "$dataset" "$shots"
     run_cell "$dataset" "$shots"
 }
@@ -102,7 +103,9 @@ ImageNet, unless they are there." "$@"
 evaluate_again() {
     trainer=$1
     shift
-    start "DATASET SHOTS [CFG]" "Evaluate once more, into OUTPUT_eval, the models that main.sh trained." "$@"
+    local purpose="Evaluate once more, into OUTPUT_eval"
+    ! trains || purpose+=", the models that main.sh trained"
+    start "DATASET SHOTS [CFG]" "$purpose." "$@"
     check_job "$dataset" "$shots"
     local source seed failed="" remedy
     source=$(trained_on "$dataset")

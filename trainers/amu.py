@@ -127,8 +127,8 @@ class AMU(FewShotTrainer):
         return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)), "aux": aux}
 
     def branch_logits(self, features: Features) -> Branches:
-        """Zero-shot, auxiliary and fused logits."""
-        return amu_logits(
+        """Zero-shot, auxiliary and fused logits; without the auxiliary ones if the adapter knows none of the classes."""
+        logits = amu_logits(
             features["clip"],
             features["aux"],
             self.text_weights,
@@ -140,6 +140,7 @@ class AMU(FewShotTrainer):
             standardize=self.settings.STANDARDIZE_AUX,
             known=self.known_classes,
         )._asdict()
+        return logits if self.num_known else {name: logits[name] for name in ("zero_shot", "fused")}
 
     def decide(self, branches: Branches) -> Tensor:
         """The fused logits decide."""

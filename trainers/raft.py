@@ -59,6 +59,11 @@ class RAFT(FewShotTrainer):
                 )
         if not 0 <= self.settings.FUSION_ALPHA <= 1:
             raise ValueError(f"TRAINER.RAFT.FUSION_ALPHA must lie in [0, 1], got {self.settings.FUSION_ALPHA}")
+        if cfg.OPTIM.WARMUP_EPOCH > cfg.OPTIM.MAX_EPOCH:
+            raise ValueError(
+                f"OPTIM.WARMUP_EPOCH {cfg.OPTIM.WARMUP_EPOCH} is longer than OPTIM.MAX_EPOCH {cfg.OPTIM.MAX_EPOCH}; "
+                "shorten the warm-up too"
+            )
         check_attention_pooling(cfg.MODEL.BACKBONE.NAME)
         self.fusion_alpha = float(self.settings.FUSION_ALPHA)
         self.alpha_chosen = False
@@ -129,7 +134,7 @@ class RAFT(FewShotTrainer):
             print(f"alpha is {self.fusion_alpha:.2f}, as TRAINER.RAFT.FUSION_ALPHA says")
             return
         if not has_own_validation(self.dm.dataset):
-            print(f"alpha stays at {self.fusion_alpha:.2f}: there are no validation images to choose it on")
+            print(f"alpha stays at {self.fusion_alpha:.2f}: the data set has no validation images of its own to choose it on")
             return
         branches, labels = self.collect_branches("val", self.val_loader)
         found = search_alpha(

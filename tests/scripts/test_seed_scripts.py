@@ -90,7 +90,8 @@ def test_usage(script: str, flag: str, job: Job) -> None:
 )
 def test_wrong_numbers_of_arguments(script: str, args: tuple[str, ...], job: Job) -> None:
     done = job.run(script, *args)
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("Usage:")
+    assert done.returncode == 2 and done.stdout == "" and "\nUsage:" in done.stderr
+    assert f"{len(args)} arguments are given, but it takes DATASET" in done.stderr.splitlines()[0]
     assert job.recorded() == []
 
 

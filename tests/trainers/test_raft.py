@@ -153,7 +153,7 @@ def test_alpha_stays_without_validation_images(make_images: Any, train_main: Tra
         make_images(tmp_path / "data" / part, {"a": 3, "b": 3})
     run = train_main("RAFT", "TRAINER.RAFT.FUSION_ALPHA", "0.25", "OPTIM.MAX_EPOCH", "2", root=tmp_path / "data")
     assert run.result["fusion_alpha"] == 0.25 and run.result["protocol"]["selected_on"] == "none"
-    assert "alpha stays at 0.25: there are no validation images" in run.out
+    assert "alpha stays at 0.25: the data set has no validation images of its own" in run.out
 
 
 def test_alpha_stays_where_validation_is_the_test_set(build: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_another_resnet_of_another_size(tiny_clip: Any, train_main: Train, tmp_p
         ("TRAINER.RAFT.ALPHA_RULE", "best", "choose from one_standard_error, first_best, fixed"),
         ("TRAINER.RAFT.ALPHA_STEPS", "0", "at least one step, got 0"),
         ("TRAINER.RAFT.TAU2", "0.0", "temperatures must be positive, got 2.0 and 0.0"),
-        ("OPTIM.WARMUP_EPOCH", "5", "warm-up of 10 steps does not fit a run of 8"),
+        ("OPTIM.WARMUP_EPOCH", "5", "OPTIM.WARMUP_EPOCH 5 is longer than OPTIM.MAX_EPOCH 4"),
     ],
 )
 def test_bad_settings(key: str, value: str, message: str, train_main: Train) -> None:
