@@ -3,11 +3,12 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from http.client import HTTPException
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
-from urllib3.exceptions import NameResolutionError, ProtocolError
+from urllib3.exceptions import HTTPError, NameResolutionError, ProtocolError
 from urllib3.exceptions import TimeoutError as SilentServer
 
 BACKOFF = 0.5  # seconds, doubled from one attempt to the next
@@ -16,6 +17,9 @@ RETRY_AFTER_MAX = 120  # seconds that a server may ask us to wait
 MAX_REDIRECTS = 10
 BUSY = (408, 429, 500, 502, 503, 504)
 CONNECT_SECONDS = 10.0  # many old links lead to machines that are gone; only slow answers deserve patience
+
+# What passes through requests as it is when a server answers nonsense: addresses, numbers or text that none are.
+ANSWER_ERRORS = (requests.RequestException, HTTPError, HTTPException, ValueError, ArithmeticError)
 
 REFUSALS = {
     401: "it asks for an account",

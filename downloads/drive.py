@@ -5,9 +5,10 @@ from pathlib import Path
 
 import requests
 
-from downloads.connection import explain_error, explain_status
+from downloads.connection import ANSWER_ERRORS, explain_error, explain_status
 from downloads.expected import Expected
-from downloads.part_file import PartFile, SourceError, check_space, fetch_through_part
+from downloads.limits import check_size, most_bytes
+from downloads.part_file import PartFile, SourceError, fetch_through_part
 from downloads.progress import byte_bar
 
 # What Google's pages say, and what it means.
@@ -75,6 +76,8 @@ def _receive(drive_id: str, part: PartFile, expected: Expected, *, attempts: int
         raise SourceError(explain_error(error)) from error
     except DownloadError as error:
         raise SourceError(explain_notice(str(error), error)) from error
+    except ANSWER_ERRORS as error:
+        raise SourceError(f"its answer cannot be understood ({explain_error(error)})") from error
     except (LookupError, AssertionError) as error:  # where gdown takes for granted how Google's pages look
         raise SourceError(f"gdown cannot read the page that Drive sends ({type(error).__name__}: {error})") from error
     finally:
@@ -83,7 +86,7 @@ def _receive(drive_id: str, part: PartFile, expected: Expected, *, attempts: int
 
 
 class _WrongSizeError(Exception):
-    """What Drive offers has not the expected size. Not an error that gdown knows, so it does not try again."""
+    """What Drive offers cannot be the file, by its size. Not an error that gdown knows, so it does not try again."""
 
 
 class _Counter:
@@ -93,18 +96,23 @@ class _Counter:
         self._part, self._expected, self._title = part, expected, title
         self._bar = byte_bar(title, expected.size)
         self._begun = False
+        self._limit = 0
 
     def show(self, received: int, total: int | None) -> None:
         if not self._begun:
             self._begin(received, total)
+        if received > self._limit:
+            raise _WrongSizeError(f"it sends more than {self._limit} bytes")
         self._bar.update(received - self._bar.n)
 
     def _begin(self, received: int, total: int | None) -> None:
-        size = self._expected.size
-        if total is not None and size is not None and total != size:
-            raise _WrongSizeError(f"it offers {total} bytes, expected {size}")
-        if total is not None:
-            check_space(self._part.target.parent, total - received, self._part.target)
+        target = self._part.target
+        try:
+            check_size(total, received, target, self._expected)
+        except SourceError as error:
+            raise _WrongSizeError(str(error)) from None
+        # Blocks are counted as they are written, which is more than is offered where Drive compresses on the way.
+        self._limit = max(total or 0, most_bytes(received, target, self._expected))
         self._bar.close()
         self._bar = byte_bar(self._title, total, start=received)
         self._begun = True

@@ -40,12 +40,14 @@ class Expected:
         md5: Of the content, hexadecimal.
         sha256: Of the content, hexadecimal.
         git_blob_sha1: The name git gives to this content, hexadecimal.
+        at_most: Bytes that the file surely does not exceed, where its size is not known.
     """
 
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
     git_blob_sha1: str | None = None
+    at_most: int | None = None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -71,6 +73,8 @@ def verify_file(path: Path, expected: Expected, *, progress: bool = False) -> No
     size = path.stat().st_size
     if expected.size is not None and size != expected.size:
         raise WrongContent(path, f"{size} bytes, expected {expected.size}")
+    if expected.size is None and expected.at_most is not None and size > expected.at_most:
+        raise WrongContent(path, f"{size} bytes, expected at most {expected.at_most}")
     if not expected.digests:
         return
     found = read_digests(path, list(expected.digests), progress=progress)

@@ -6,21 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from downloads import connection
-from downloads.connection import explain_error, explain_status, open_session
-from downloads.expected import NOTHING_KNOWN, Expected
-from downloads.part_file import PartFile, SourceError, Version, check_space, fetch_through_part
-from downloads.progress import byte_bar
+from downloads.body import BrokenTransferError, SlowTransferError, write_body
+from downloads.connection import ANSWER_ERRORS, explain_error, explain_status, open_session
+from downloads.expected import Expected
+from downloads.limits import check_size, most_bytes
+from downloads.part_file import PartFile, SourceError, Version, fetch_through_part
 
-CHUNK = 1 << 16
 PATIENCE = 40  # times ``attempts``: the bound on transfers that break again and again but get on each time
 WEB_PAGES = (".html", ".htm", ".xhtml")
-
-
-class BrokenTransferError(Exception):
-    """A transfer ended before the file did; it may be tried again. The message says how."""
 
 
 def fetch(
@@ -67,24 +62,26 @@ def _receive(
         SourceError: If it does not become whole.
     """
     furthest = part.size if continuable(part, url, expected) else 0
-    begun, failures, reason = False, 0, ""
+    begun, slow, failures, reason = False, False, 0, ""
     for _ in range(max(attempts, 1) * PATIENCE):
         try:
             return _receive_once(session, url, part, expected, timeout=timeout, title=title)
         except BrokenTransferError as broken:
-            reason = str(broken)
+            reason, slow = str(broken), isinstance(broken, SlowTransferError)
         except requests.RequestException as error:
             # The session has already tried again. Only a transfer that worked before is worth more patience.
             if not begun or not isinstance(error, requests.ConnectionError | requests.Timeout):
                 raise SourceError(explain_error(error)) from error
-            reason = explain_error(error)
-        failures = 0 if part.size > furthest else failures + 1
+            reason, slow = explain_error(error), False
+        except ANSWER_ERRORS as error:
+            raise SourceError(f"its answer cannot be understood ({explain_error(error)})") from error
+        failures = 0 if part.size > furthest and not slow else failures + 1
         begun = begun or part.size > furthest
         furthest = max(furthest, part.size)
         if failures >= attempts:
             break
         time.sleep(min(connection.BACKOFF * 2**failures, connection.BACKOFF_MAX))
-    tries = f"tried {failures} times without progress" if failures else "it broke too often"
+    tries = f"tried {failures} times without {'enough ' if slow else ''}progress" if failures else "it broke too often"
     raise SourceError(f"{reason}; {tries}, {part.size} bytes are kept to go on from")
 
 
@@ -124,10 +121,12 @@ def _receive_once(
         offered = offered_version(response, url)
         check_offer(response, offered.total, part, expected)
         # Where the server does not say how much it will send, what is known of the file tells whether all has come.
-        total = offered.total or (kept.total if kept and response.status_code == 206 else None) or expected.size
+        total = offered.total or expected.size or (kept.total if kept and response.status_code == 206 else None)
+        # A transfer that begins anew frees what the part takes now.
+        check_size(total, part.size, part.target, expected)
         if response.status_code == 200:
             part.begin(offered)
-        _write_body(response, part, total, title)
+        write_body(response, part, total, most_bytes(part.size, part.target, expected), title)
     if total is not None and part.size != total:
         raise BrokenTransferError(f"it ended the transfer after {part.size} of {total} bytes")
 
@@ -160,40 +159,13 @@ def check_offer(response: requests.Response, total: int | None, part: PartFile, 
 
     Raises:
         SourceError: Naming what is offered.
-        OSError: If the disk has no room for it.
     """
     suffix = part.target.suffix.lower()
     is_page = response.headers.get("Content-Type", "").startswith("text/html") and suffix not in WEB_PAGES
     if is_page and (total is None or total != expected.size):
         raise SourceError("it sends a web page in place of the file, perhaps a notice or a form to sign in")
-    if total is not None and expected.size is not None and total != expected.size:
-        raise SourceError(f"it offers {total} bytes, expected {expected.size}")
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     # Some servers wrongly label .gz files so and send them as they are; where a size or digest is known, that decides.
-    if encoding not in ("", "identity") and expected == NOTHING_KNOWN and suffix not in (".gz", ".tgz"):
+    unknown = expected.size is None and not expected.digests
+    if encoding not in ("", "identity") and unknown and suffix not in (".gz", ".tgz"):
         raise SourceError(f"it sends the file encoded ({encoding}), though asked not to")
-    needed = total if total is not None else expected.size
-    if needed is not None:
-        # A transfer that begins anew frees what the part takes now.
-        check_space(part.path.parent, needed - part.size, part.target)
-
-
-def _write_body(response: requests.Response, part: PartFile, total: int | None, title: str) -> None:
-    """Append the bytes of an answer to the part.
-
-    Raises:
-        BrokenTransferError: If the connection breaks or falls silent.
-        SourceError: If there are more bytes than there may be.
-    """
-    size = part.size
-    with byte_bar(title, total, start=size) as bar, part.path.open("ab") as file:
-        try:
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
-                size += len(chunk)
-                if total is not None and size > total:
-                    part.discard()
-                    raise SourceError(f"it sends more than {total} bytes")
-                file.write(chunk)
-                bar.update(len(chunk))
-        except HTTPError as error:  # urllib3's, for everything the network does; errors of the disk pass
-            raise BrokenTransferError(explain_error(error)) from error

@@ -42,8 +42,16 @@ class Version:
 
     @property
     def validator(self) -> str:
-        """What If-Range may carry: the servers must not compare weak tags there."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
+        """What If-Range may carry: the servers must not compare weak tags there, and not all text fits a header."""
+        tag = "" if self.etag.startswith("W/") else self.etag
+        fitting = (text for text in (tag, self.last_modified) if text.isascii() and text.isprintable())
+        return next((text for text in fitting if text and text == text.strip()), "")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the values are of their kinds, which a damaged note does not promise."""
+        texts = (self.url, self.etag, self.last_modified)
+        return type(self.total) in (int, type(None)) and all(isinstance(text, str) for text in texts)
 
 
 class PartFile:
@@ -67,9 +75,10 @@ class PartFile:
     def read_version(self) -> Version | None:
         """Return of which version the bytes are; None where that cannot be told, so they cannot be continued."""
         try:
-            return Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            version = Version(**json.loads(self._version_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+        return version if version.is_sound else None
 
     def begin(self, version: Version) -> None:
         """Forget the bytes and note which version the next ones are of."""

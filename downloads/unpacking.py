@@ -78,17 +78,21 @@ class Unpacker:
         self._copy_links()
 
     def _enter(self, parts: Parts, member: Member) -> None:
-        """Note a name.
+        """Note a name. Archives that were added to hold some twice, and then the last one counts.
 
         Raises:
-            DamagedArchive: If it was there before, or would have to lie in something that is no folder.
+            DamagedArchive: If it was a folder and is none now or the other way round, or would have to lie in something
+                that is no folder.
         """
         for depth in range(1, len(parts)):
             if self._names.setdefault(parts[:depth], "folder") != "folder":
                 raise DamagedArchive(f"{member.name!r} would lie in {'/'.join(parts[:depth])!r}, which is no folder")
         before = self._names.get(parts)
-        if before is not None and (before, member.kind) != ("folder", "folder"):
-            raise DamagedArchive(f"it holds {member.name!r} twice")
+        if before not in (None, member.kind) and "folder" in (before, member.kind):
+            raise DamagedArchive(f"it holds {member.name!r} twice, as a {before} and as a {member.kind}")
+        if before == "file":
+            self.folder.joinpath(*parts).unlink()
+        self._links.pop(parts, None)
         self._names[parts] = member.kind
 
     def _write_file(self, parts: Parts, member: Member, reader: Reader) -> None:

@@ -31,7 +31,9 @@ class Served:
     ranges: bool = True  # False: answers 200 to a range request
     drop_after: list[int] = field(default_factory=list)  # close the connection after so many bytes of the body
     stall_after: list[int] = field(default_factory=list)  # send nothing more after so many bytes
-    pause: float = 0.0  # seconds between blocks of 16 KiB
+    block: int = 1 << 14
+    pause: float = 0.0  # seconds between blocks
+    declared: int | str | None = None  # Content-Length, where it is not the truth
     statuses: list[int] = field(default_factory=list)  # answer these first
     always: int | None = None  # answer this to everything
     retry_after: str | None = None
@@ -175,14 +177,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", served.content_type)
         self.send_header("Connection", "close")
-        self.send_header(*(("Transfer-Encoding", "chunked") if served.chunked else ("Content-Length", str(len(body)))))
+        length = str(len(body) if served.declared is None else served.declared)
+        self.send_header(*(("Transfer-Encoding", "chunked") if served.chunked else ("Content-Length", length)))
         self.end_headers()
         self._write(body, served, drop, stall)
 
     def _write(self, body: bytes, served: Served, drop: int | None, stall: int | None) -> None:
         end = min(len(body), *(limit for limit in (drop, stall) if limit is not None), len(body))
-        for start in range(0, end, 1 << 14):
-            block = body[start : min(start + (1 << 14), end)]
+        for start in range(0, end, served.block):
+            block = body[start : min(start + served.block, end)]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block) if served.chunked else block)
             if served.pause:
                 self.wfile.flush()

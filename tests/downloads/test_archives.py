@@ -3,7 +3,9 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import stat
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -233,15 +235,12 @@ def test_clutter_of_macos_is_left_out(pack: Callable[..., bytes], out: Path) -> 
     assert sorted(unpack_bytes(pack(*((name, b"1") for name in names)), out)) == ["a", "d/b"]
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("pack", [zip_bytes, tar_bytes])
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (("a", "a"), "it holds 'a' twice"),
-        (("a", "./a"), "it holds './a' twice"),
         (("a", "a/b"), "'a/b' would lie in 'a', which is no folder"),
-        (("a/b", "a"), "it holds 'a' twice"),
+        (("a/b", "a"), "it holds 'a' twice, as a folder and as a file"),
     ],
 )
 def test_names_that_contradict_each_other(
@@ -257,8 +256,45 @@ def test_folders_may_come_twice_and_late(out: Path) -> None:
 
 
 def test_links_count_among_the_names(out: Path) -> None:
-    refusal(tar_bytes(("a", b"1"), link("b", "a"), link("b", "a")), out, DamagedArchive)
-    refusal(tar_bytes(("a", b"1"), link("b", "a"), ("b", b"2")), out, DamagedArchive)
+    folder = (tar_info("b", tarfile.DIRTYPE), b"")
+    for pair in ((link("b", "a"), folder), (folder, link("b", "a"))):
+        assert "it holds 'b' twice, as a " in refusal(tar_bytes(("a", b"1"), *pair), out, DamagedArchive)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("pack", [zip_bytes, tar_bytes])
+@pytest.mark.parametrize("names", [("d/a", "d/a"), ("d/a", "./d//a")])
+def test_of_a_file_that_comes_twice_the_last_counts(
+    pack: Callable[..., bytes], names: tuple[str, str], out: Path
+) -> None:
+    content = pack((names[0], b"a long first one"), ("d/b", b"other"), (names[1], b"last"))
+    assert unpack_bytes(content, out) == {"d/a": b"last", "d/b": b"other"}
+
+
+def test_what_tar_itself_appended(tmp_path: Path, out: Path) -> None:
+    if shutil.which("tar") is None:
+        pytest.skip("needs the program tar")
+    for mode, text in (("-cf", "first"), ("-rf", "second"), ("-rf", "second")):
+        (tmp_path / "a").write_text(text)
+        subprocess.run(["tar", mode, "appended.tar", "a"], cwd=tmp_path, check=True, capture_output=True)
+    assert unpack_bytes((tmp_path / "appended.tar").read_bytes(), out) == {"a": b"second"}
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ((link("b", "a"), link("b", "c")), b"2"),
+        ((link("b", "a"), ("b", b"3")), b"3"),
+        ((("b", b"3"), link("b", "a")), b"1"),
+    ],
+)
+def test_links_and_files_of_one_name(pair: Any, expected: bytes, out: Path) -> None:
+    content = tar_bytes(("a", b"1"), ("c", b"2"), *pair)
+    assert unpack_bytes(content, out) == {"a": b"1", "b": expected, "c": b"2"}
+
+
+def test_repeated_members_count_against_the_limit(out: Path) -> None:
+    refusal(tar_bytes(*(("a", b"1") for _ in range(4))), out, UnsafeArchive, max_members=3)
 
 
 # Bombs

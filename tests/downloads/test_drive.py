@@ -90,6 +90,26 @@ def test_a_wrong_size_ends_after_the_first_block(drive: FaultyServer, tmp_path: 
     assert list(tmp_path.iterdir()) == [] and len(drive.requests) == 1
 
 
+def test_a_size_beyond_the_disk_is_the_fault_of_drive_unless_it_is_known(drive: FaultyServer, tmp_path: Path) -> None:
+    drive.add("/uc?id=ID", Served(CONTENT, disposition=FILE, declared=10**15))
+    assert "it offers 1000000000000000 bytes, more than the disk has free" in failure(tmp_path / "a.zip", Expected())
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="GiB more") as caught:
+        fetch_drive("ID", tmp_path / "a.zip", Expected(size=10**15), attempts=1, timeout=0.3)
+    assert not isinstance(caught.value, FetchError)
+
+
+def test_a_body_of_unknown_size_is_limited(drive: FaultyServer, tmp_path: Path) -> None:
+    drive.add("/uc?id=ID", Served(CONTENT, disposition=FILE, chunked=True))
+    assert "it sends more than 1000000 bytes" in failure(tmp_path / "a.zip", Expected(at_most=1_000_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirect_to_nonsense_becomes_one_reason(drive: FaultyServer, tmp_path: Path) -> None:
+    drive.add("/uc?id=ID", Served(b"", redirect_to="http://[::bad"))
+    assert "its answer cannot be understood (Invalid IPv6 URL)" in failure(tmp_path / "a.zip")
+
+
 def test_wrong_bytes_are_removed(drive: FaultyServer, tmp_path: Path) -> None:
     drive.add("/uc?id=ID", Served(some_bytes(3_000_000, seed=1), disposition=FILE))
     assert "its content is wrong (md5 " in failure(tmp_path / "a.zip")

@@ -1,13 +1,14 @@
 import hashlib
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from downloads.expected import DIGESTS, Expected, WrongContent, read_digests, verify_file
 
 # The digests of "hello\n", the last one as `git hash-object` prints it.
-HELLO = {
+HELLO: dict[str, Any] = {
     "md5": "b1946ac92492d2347c6235b4d2611184",
     "sha256": "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
     "git_blob_sha1": "ce013625030ba8dba906f756967f9e9ca394464a",
@@ -73,3 +74,11 @@ def test_a_wrong_digest_is_named(hello: Path, kind: str) -> None:
 def test_a_missing_file_is_an_error_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         verify_file(tmp_path / "missing", Expected())
+
+
+def test_a_limit_counts_where_the_size_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    verify_file(tmp_path / "a", Expected(at_most=5))
+    verify_file(tmp_path / "a", Expected(size=5, at_most=4))
+    with pytest.raises(WrongContent, match="5 bytes, expected at most 4"):
+        verify_file(tmp_path / "a", Expected(at_most=4))

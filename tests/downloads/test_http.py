@@ -1,6 +1,8 @@
 import hashlib
+import json
 import multiprocessing
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from downloads import http
+from downloads import body, http, limits
 from downloads.expected import Expected
 from downloads.http import fetch
 from downloads.part_file import FetchError
@@ -93,8 +95,31 @@ def test_silence_counts_as_a_broken_transfer(server: FaultyServer, target: Path)
     url = server.add("/a", Served(CONTENT, stall_after=[150_000]))
     try_fetch(url, target)
     only(target)
-    offset = server.offsets("/a")[1]
-    assert offset is not None and 0 < offset <= 150_000
+    assert server.offsets("/a") == [None, 150_000]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_few_bytes_before_a_stall_are_kept(server: FaultyServer, target: Path, chunked: bool) -> None:
+    # More stalls than attempts: those that get on do not count.
+    try_fetch(server.add("/a", Served(CONTENT, chunked=chunked, stall_after=[3000] * 5)), target, timeout=0.1)
+    only(target)
+    assert server.offsets("/a") == [None, 3000, 6000, 9000, 12_000, 15_000]
+
+
+def test_a_trickle_counts_as_a_failure_and_keeps_what_came(
+    server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "SLOW_SECONDS", 0.1)
+    url = server.add("/a", Served(CONTENT, block=1, pause=0.02))
+    line = failure(url, target)
+    assert re.search(r"it sent only \d+ bytes in 0 s; tried 3 times without enough progress, \d+ bytes are kept", line)
+    kept = target.with_name("a.bin.part").stat().st_size
+    offsets = [offset or 0 for offset in server.offsets("/a")]
+    assert len(offsets) == 3 and 0 < offsets[1] < offsets[2] < kept < 100
+    server.files["/a"] = Served(CONTENT)
+    try_fetch(url, target)
+    only(target)
+    assert server.offsets("/a")[-1] == kept
 
 
 def test_a_server_that_goes_away_in_the_middle_is_tried_for_a_while(server: FaultyServer, target: Path) -> None:
@@ -187,7 +212,9 @@ def test_the_part_of_another_url_is_not_continued(server: FaultyServer, target: 
 def test_a_part_of_unknown_origin_is_not_continued(server: FaultyServer, target: Path) -> None:
     target.parent.mkdir()
     target.with_name("a.bin.part").write_bytes(OTHER[:1000])
-    for state in ("", "[]", '{"url": 1', '{"address": "x"}'):
+    url = server.url("/a")
+    damaged = {"url": url, "etag": 5, "total": "x"}
+    for state in ("", "[]", "[" * 200_000, '{"url": 1', '{"address": "x"}', json.dumps(damaged)):
         target.unlink(missing_ok=True)
         target.with_name("a.bin.part.json").write_text(state)
         try_fetch(server.add("/a", CONTENT), target)
@@ -314,14 +341,14 @@ def test_a_disk_that_fills_up_gives_one_line_and_keeps_the_part(
     server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = server.add("/a", Served(CONTENT, drop_after=[100_000]))
-    whole = http._write_body
+    whole = body.write_body
 
-    def full(response: Any, part: Any, total: Any, title: Any) -> None:
+    def full(response: Any, part: Any, *arguments: Any) -> None:
         if part.size:
             raise OSError(28, "No space left on device", str(part.path))
-        whole(response, part, total, title)
+        whole(response, part, *arguments)
 
-    monkeypatch.setattr(http, "_write_body", full)
+    monkeypatch.setattr(http, "write_body", full)
     with pytest.raises(OSError, match=r"a\.bin cannot be written or read: No space left on device") as caught:
         try_fetch(url, target)
     assert not isinstance(caught.value, FetchError) and "\n" not in str(caught.value)
@@ -357,3 +384,92 @@ def test_a_killed_process_is_continued_by_the_next(server: FaultyServer, target:
     try_fetch(url, target)
     only(target)
     assert server.offsets("/a") == [None, kept]
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("http://[::bad", "its answer cannot be understood (Invalid IPv6 URL)"),
+        ("\xff\xfe", "its answer cannot be understood ('utf-8' codec can't decode"),
+        ("http://exa mple/%zz\x01", ""),
+        ("http://127.0.0.1:999999/", ""),
+        ("file:///etc/passwd", "No connection adapters were found"),
+    ],
+)
+def test_a_redirect_to_nonsense_is_a_reason_of_its_source(
+    server: FaultyServer, target: Path, location: str, reason: str
+) -> None:
+    assert reason in failure(server.add("/a", Served(b"", redirect_to=location)), target)
+
+
+def test_a_size_of_endless_digits_is_a_reason_of_its_source(server: FaultyServer, target: Path) -> None:
+    line = failure(server.add("/a", Served(CONTENT, declared="9" * 5000)), target)
+    assert "its answer cannot be understood (Exceeds the limit" in line
+    assert len(line) < 1000
+
+
+def test_a_note_that_fits_no_header_is_not_sent(server: FaultyServer, target: Path) -> None:
+    url = server.add("/a", CONTENT)
+    target.parent.mkdir()
+    target.with_name("a.bin.part").write_bytes(CONTENT[:1000])
+    target.with_name("a.bin.part.json").write_text(
+        json.dumps({"url": url, "etag": "a\r\nb", "last_modified": "\u2603"})
+    )
+    try_fetch(url, target)
+    only(target)
+    assert server.offsets("/a") == [1000, None] and "if-range" not in server.requests[0].headers
+
+
+def test_a_size_beyond_the_disk_is_the_fault_of_its_source_unless_it_is_known(
+    server: FaultyServer, target: Path
+) -> None:
+    url = server.add("/a", Served(CONTENT, declared=10**15))
+    line = failure(url, target, Expected(sha256=KNOWN.sha256))
+    assert "it offers 1000000000000000 bytes, more than the disk has free (" in line
+    assert list(target.parent.iterdir()) == [] and len(server.requests) == 1
+    with pytest.raises(OSError, match=r"a\.bin needs 931322\.57 GiB more") as caught:
+        try_fetch(url, target, Expected(size=10**15))
+    assert not isinstance(caught.value, FetchError)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_limit_stops_what_has_no_known_size(server: FaultyServer, target: Path, chunked: bool) -> None:
+    url = server.add("/a", Served(CONTENT, chunked=chunked))
+    line = failure(url, target, Expected(at_most=200_000))
+    if chunked:
+        assert "it sends more than 200000 bytes, the most that is taken of a file of unknown size" in line
+    else:
+        assert "it offers 300000 bytes, where at most 200000 are taken" in line
+    assert list(target.parent.iterdir()) == []
+    try_fetch(url, target, Expected(at_most=len(CONTENT)))
+    only(target)
+
+
+def test_texts_of_unknown_size_are_limited_by_themselves(
+    server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LARGEST_TEXT", 100_000)
+    url = server.add("/a", Served(CONTENT, chunked=True))
+    assert "it sends more than 100000 bytes" in failure(url, target.with_name("prompts.json"), Expected())
+    for path, expected in ((target, Expected()), (target.with_name("a.json"), KNOWN)):
+        try_fetch(url, path, expected)
+        assert path.read_bytes() == CONTENT
+
+
+def test_a_body_of_unknown_size_leaves_room_on_the_disk(
+    server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": limits.RESERVE + 100_000})
+    monkeypatch.setattr("downloads.limits.shutil.disk_usage", lambda folder: usage)
+    line = failure(server.add("/a", Served(CONTENT, chunked=True)), target, Expected())
+    assert "it sends more than 100000 bytes" in line
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_note_of_a_giant_total_does_not_lift_the_limit(server: FaultyServer, target: Path) -> None:
+    url = server.add("/a", Served(CONTENT, chunked=True, etag='"1"'))
+    target.parent.mkdir()
+    target.with_name("a.bin.part").write_bytes(CONTENT[:1000])
+    target.with_name("a.bin.part.json").write_text(json.dumps({"url": url, "etag": '"1"', "total": 10**15}))
+    try_fetch(url, target, Expected())
+    only(target)

@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import signal
@@ -90,6 +91,33 @@ def test_versions_are_kept_and_weak_tags_are_no_validators(tmp_path: Path) -> No
     assert part.size == 0
     part.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        json.dumps({"url": "u", "etag": 5}),
+        json.dumps({"url": "u", "total": "x"}),
+        json.dumps({"url": "u", "total": True}),
+        json.dumps({"url": None}),
+        "[]",
+        "7",
+        "[" * 200_000,
+        '{"url": "u", "total": ' + "9" * 5000 + "}",
+        "\ufffe",
+    ],
+)
+def test_a_damaged_note_is_none(tmp_path: Path, note: str) -> None:
+    part = PartFile(tmp_path / "a")
+    part.path.write_bytes(b"123")
+    tmp_path.joinpath("a.part.json").write_text(note)
+    assert part.read_version() is None
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "a\0b", " a", "\u2603", "\x9f"])
+def test_only_what_fits_a_header_is_a_validator(text: str) -> None:
+    assert Version("url", text).validator == ""
+    assert Version("url", text, "yesterday").validator == "yesterday"
 
 
 def test_a_failing_source_is_named_with_its_reason(tmp_path: Path) -> None:

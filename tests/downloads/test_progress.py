@@ -1,4 +1,8 @@
 import io
+import multiprocessing
+import os
+import signal
+import threading
 
 import pytest
 
@@ -23,3 +27,21 @@ def test_the_bar_is_silent_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: py
     with byte_bar("a.zip", None) as bar:
         bar.update(10)
     assert capsys.readouterr().err == ""
+
+
+def take_the_lock() -> None:
+    byte_bar("a.zip", None).get_lock().acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_child_killed_while_it_draws_does_not_block_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    byte_bar("a.zip", None).close()  # whatever children inherit is there
+    child = multiprocessing.get_context("fork").Process(target=take_the_lock)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    drawn = threading.Thread(target=lambda: byte_bar("a.zip", None).close(), daemon=True)
+    drawn.start()
+    drawn.join(5)
+    assert not drawn.is_alive()

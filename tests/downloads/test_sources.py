@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from downloads import limits
 from downloads.expected import Expected
 from downloads.part_file import FetchError
 from downloads.sources import Origin, fetch_any
@@ -67,3 +68,26 @@ def test_wrong_calls_are_named(tmp_path: Path) -> None:
     for both in (Origin, lambda: Origin(url="u", drive_id="d")):
         with pytest.raises(ValueError, match="either a URL or a Google Drive id"):
             both()
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        Served(b"", redirect_to="http://[::bad"),
+        Served(b"", redirect_to="\xff\xfe"),
+        Served(CONTENT, declared=10**15),
+        Served(CONTENT * 20, chunked=True),
+    ],
+)
+def test_after_nonsense_or_too_much_the_next_origin_is_asked(
+    server: FaultyServer, tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LARGEST_TEXT", len(CONTENT))
+    known = Expected(md5=KNOWN.md5)
+    origins = [
+        Origin(url=server.add("/bad", served), expected=known),
+        Origin(url=server.add("/a", CONTENT), expected=known),
+    ]
+    fetch_any(origins, tmp_path / "a.txt", attempts=2, timeout=0.3)
+    assert [request.path for request in server.requests] == ["/bad", "/a"]
+    assert (tmp_path / "a.txt").read_bytes() == CONTENT
