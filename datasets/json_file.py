@@ -21,8 +21,8 @@ def read_json_file(path: Path | str, *, what: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no {what} {path}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return json.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark of its encoding
+    except (ValueError, RecursionError) as error:  # the latter for lists in lists in lists
         raise ValueError(
             f"{what} {path} is damaged, no JSON can be read from it ({error}); remove or restore it"
         ) from error

@@ -90,6 +90,7 @@ class Download:
     Attributes:
         file: Its name; also what it is looked up by in the user's own archives.
         role: What it holds, for people.
+        also_named: Other names that it is given where people fetch it by hand.
         sources: Places to fetch it from, the most reliable first.
         size: Bytes; None if not known for certain.
         size_about: Bytes, not certain enough to refuse a file by; None if unknown.
@@ -112,6 +113,7 @@ class Download:
     account: bool = False
     page: str = ""
     place: Place = Place()
+    also_named: tuple[str, ...] = ()
 
     @property
     def checked(self) -> bool:

@@ -8,11 +8,13 @@ Exit status: 0 if all that were asked for are whole, 1 if not, 2 for arguments t
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.catalog import Entry, find_entries, read_catalog
+from datasets.catalog.root import data_root
 from datasets.doctor.finding import Finding
 from datasets.doctor.inspection import inspect
 from datasets.doctor.table import format_findings
@@ -33,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(format_findings(findings))
+    try:
+        print(format_findings(findings), flush=True)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
     return 0 if all(finding.state == "whole" for finding in findings) else 1
 
 
@@ -47,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="registry name, configuration stem or folder; default all")
-    add("--root", type=Path, required=True, metavar="DIR", help="folder that holds the data sets (DATASET.ROOT)")
+    add("--root", type=data_root, required=True, metavar="DIR", help="folder that holds the data sets (DATASET.ROOT)")
     add("--deep", action="store_true", help="open and decode every image; minutes to hours")
     add("--catalog", type=Path, metavar="FILE", help="what is expected; default the catalog of this repository")
     return parser

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from datasets.image_folder import is_image
 
+LEAST_BYTES = 100  # no image of a benchmark is smaller
+
 
 def blocked(folder: Path) -> str:
     """Say in one phrase why a path cannot serve as a folder; empty if it is one."""

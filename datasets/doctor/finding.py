@@ -50,7 +50,7 @@ class Survey:
         classes: Number of classes.
         classnames: One name per class, in label order.
         num_images: Images that are there and not empty.
-        images: Their paths; class folders fill it only where the images are to be opened.
+        images: Their paths; those of training images in class folders only where they are to be decoded.
         problems: What keeps the data set from being whole.
         notes: What does not decide.
     """

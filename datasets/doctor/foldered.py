@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datasets.class_names import find_classnames, name_folders, read_classnames
 from datasets.coop_layout import CoopDataset
-from datasets.doctor.disk import blocked, read_folder, reason
+from datasets.doctor.disk import LEAST_BYTES, blocked, read_folder, reason
 from datasets.doctor.finding import Survey, examples, plural, printable
 from datasets.image_folder import is_image
 from datasets.imagenet import ImageNet
@@ -28,13 +28,14 @@ def survey_folders(dataset: type[CoopDataset], folder: Path, *, keep_paths: bool
     Args:
         dataset: Its class.
         folder: Its folder, which exists.
-        keep_paths: Whether to list the images, a million perhaps, and not only to count them.
+        keep_paths: Whether to list the training images, a million perhaps, and not only to count them.
     """
     survey = Survey(sizes={})
     counts: dict[str, dict[str, int]] = {}
     parts = image_folders(dataset, folder)
     for part, images in parts.items():
-        counts[part] = count_classes(images, survey, title=f"{dataset.__name__}: {part} folders", keep_paths=keep_paths)
+        keep = keep_paths or part == "test"
+        counts[part] = count_classes(images, survey, title=f"{dataset.__name__}: {part} folders", keep_paths=keep)
     survey.num_images = sum(sum(classes.values()) for classes in counts.values())
     survey.smallest = {part: min(classes.values(), default=0) for part, classes in counts.items()}
     survey.sizes = {part: sum(classes.values()) for part, classes in counts.items()}
@@ -60,20 +61,27 @@ def count_classes(folder: Path, survey: Survey, *, title: str, keep_paths: bool)
     classes = class_folders(folder, where, survey)
     counts: dict[str, int] = {}
     empty: list[str] = []
+    tiny: list[str] = []
     for name in progress(classes, title):
         try:
             contents = read_folder(folder / name)
         except (OSError, ValueError) as error:
             survey.problems.append(f"folder {where}/{printable(name)} cannot be read ({reason(error)})")
             continue
-        sizes = {image: size for image, size in contents.files.items() if is_image(image)}
-        empty += [f"{name}/{image}" for image, size in sorted(sizes.items()) if not size]
+        sizes = {image: size for image, size in sorted(contents.files.items()) if is_image(image)}
+        whole = [image for image, size in sizes.items() if size >= LEAST_BYTES]
+        empty += [f"{name}/{image}" for image, size in sizes.items() if not size]
+        tiny += [f"{name}/{image}" for image, size in sizes.items() if 0 < size < LEAST_BYTES]
         empty += [f"{name}/{image}" for image in sorted(contents.broken) if is_image(image)]
-        counts[name] = sum(1 for size in sizes.values() if size)
+        counts[name] = len(whole)
         if keep_paths:
-            survey.images += [f"{folder}/{name}/{image}" for image, size in sorted(sizes.items()) if size]
+            survey.images += [f"{folder}/{name}/{image}" for image in whole]
     if empty:
         survey.problems.append(f"{plural(len(empty), 'image')} of {where} empty or a broken link: {examples(empty)}")
+    if tiny:
+        survey.problems.append(
+            f"{plural(len(tiny), 'image')} of {where} damaged, under {LEAST_BYTES} bytes: {examples(tiny)}"
+        )
     if bare := [name for name, number in counts.items() if not number]:
         survey.problems.append(f"class folders of {where} without images: {examples(bare)}")
     return counts
@@ -91,7 +99,7 @@ def class_folders(folder: Path, where: str, survey: Survey) -> list[str]:
     if loose and not classes:
         survey.problems.append(f"{where} is flat: {plural(loose, 'image')} in it and no class folder")
     elif loose:
-        survey.problems.append(f"{plural(loose, 'image')} of {where} outside the class folders")
+        survey.notes.append(f"{plural(loose, 'image')} of {where} outside the class folders, not used")
     if broken := [name for name in top.broken if not name.startswith(".")]:
         survey.problems.append(f"broken links in {where}: {examples(sorted(broken))}")
     return classes
@@ -103,6 +111,19 @@ def check_same_classes(counts: Mapping[str, Mapping[str, int]], survey: Survey) 
     everywhere: set[str] = set(folders[0]).intersection(*folders) if folders else set()
     if differing := sorted(set().union(*folders) - everywhere):
         survey.problems.append(f"{' and '.join(counts)} differ in the class folders {examples(differing)}")
+
+
+def names_of_folders(dataset: type[CoopDataset], folder: Path) -> list[str]:
+    """Return the class names of the class folders that are there.
+
+    Raises:
+        OSError: If classnames.txt or a folder is missing.
+        ValueError: If they do not fit together.
+    """
+    survey = Survey()
+    folders = {name for images in image_folders(dataset, folder).values() for name in read_folder(images).folders}
+    check_names(dataset, sorted(name for name in folders if not name.startswith(".")), folder, survey)
+    return survey.classnames
 
 
 def check_names(dataset: type[CoopDataset], folders: list[str], folder: Path, survey: Survey) -> None:

@@ -9,10 +9,11 @@ from datasets.catalog import Download, Entry
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.decoding import damaged_images
 from datasets.doctor.disk import blocked, file_size
+from datasets.doctor.end_marks import cut_off_images
 from datasets.doctor.finding import Finding, Survey, examples
 from datasets.doctor.foldered import image_folders, survey_folders
 from datasets.doctor.listed import below_root, survey_lists
-from datasets.doctor.prompts import describe_prompts
+from datasets.doctor.prompts import describe_prompts, is_published
 from datasets.split_file import SPLIT_NAMES
 from downloads.expected import Expected, WrongContent, verify_file
 
@@ -40,6 +41,8 @@ def inspect(entry: Entry, root: Path, *, deep: bool = False) -> Finding:
         if deep:
             survey.problems += decode(survey, folder)
             survey.notes += odd_archives(entry, folder)
+        else:
+            survey.notes += cut_off(survey, folder, command("doctor", entry, root))
     return conclude(survey, entry, root)
 
 
@@ -106,6 +109,23 @@ def decode(survey: Survey, folder: Path) -> list[str]:
     return [f"{len(damaged)} of {len(survey.images)} images cannot be decoded: {named}"]
 
 
+def cut_off(survey: Survey, folder: Path, command: str) -> list[str]:
+    """Return a line on the images that look cut off, with the command that decodes them."""
+    found = cut_off_images(survey.images, title=f"{folder.name}: ends of images")
+    if not found:
+        return []
+    look = "image looks" if len(found) == 1 else "images look"
+    return [
+        f"{len(found)} listed {look} cut off (no end mark), the first is {below_root(found[0], folder)!r}; "
+        f"{command} --deep decodes them"
+    ]
+
+
+def command(tool: str, entry: Entry, root: Path) -> str:
+    """Return the command that looks at a data set, or prepares it."""
+    return f"python -m datasets.{tool} {entry.name} --root {shlex.quote(str(root))}"
+
+
 def odd_archives(entry: Entry, folder: Path) -> list[str]:
     """Note archives in the data set's folder or beside it that have not their known size."""
     downloads: list[Download] = [download for part in entry.parts for download in part.alternatives]
@@ -121,8 +141,13 @@ def odd_archives(entry: Entry, folder: Path) -> list[str]:
 def conclude(survey: Survey, entry: Entry, root: Path) -> Finding:
     """Turn what was seen into the finding."""
     prompts, prompt_problem = "-", ""
+    path = root.expanduser().absolute() / entry.prompt_file
     if entry.prompt_file:
-        prompts, prompt_problem = describe_prompts(root.expanduser().absolute() / entry.prompt_file, survey.classnames)
+        prompts, prompt_problem = describe_prompts(path, survey.classnames)
+    published = [download for part in entry.parts if part.name == "prompts" for download in part.alternatives]
+    if prompt_problem and any(is_published(path, download) for download in published):
+        prompt_problem += "; it is the published file"
+        published = []  # fetching it once more would not help
     seen = survey.num_images > 0 or survey.has_list
     state = "whole" if not survey.problems else "partial" if seen else "missing"
     finding = Finding(
@@ -139,9 +164,8 @@ def conclude(survey: Survey, entry: Entry, root: Path) -> Finding:
         notes=[*survey.notes, *([prompt_problem] if prompt_problem else [])],
         next_step="",
     )
-    needed = state != "whole" or prompt_problem
-    command = f"python -m datasets.prepare {entry.name} --root {shlex.quote(str(root))}"
-    return replace(finding, next_step=command) if needed else finding
+    needed = state != "whole" or (published and (prompt_problem or prompts == "absent"))
+    return replace(finding, next_step=command("prepare", entry, root)) if needed else finding
 
 
 def expected_images(entry: Entry) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets.coop_layout import CoopDataset
-from datasets.doctor.disk import file_size, image_files, read_folder, reason
+from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder, reason
 from datasets.doctor.finding import Survey, examples, plural, printable
 from datasets.image_folder import is_image
 from datasets.split_file import Row
@@ -109,6 +109,7 @@ class Search:
         found: Images that are there and not empty.
         missing: Images that are not there.
         empty: Images of no bytes.
+        tiny: Images of too few bytes.
         renamed: Images whose name differs in upper or lower case.
         unreadable: Folders that cannot be read, with the reason.
         extra: Number of images that are not listed.
@@ -117,6 +118,7 @@ class Search:
     found: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    tiny: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     extra: int = 0
@@ -135,10 +137,10 @@ class Search:
             path = f"{parent}{os.sep}{name}"
             # A file system may take other spellings of a name than it lists, so it has the last word.
             size = files[name] if name in files else file_size(path)
-            if size:
+            if size is not None and size >= LEAST_BYTES:
                 self.found.append(path)
-            elif size == 0:
-                self.empty.append(path)
+            elif size is not None:
+                (self.tiny if size else self.empty).append(path)
             elif name.lower() in spelling:
                 self.renamed.append(f"{spelling[name.lower()]} for {name}")
             else:
@@ -148,7 +150,8 @@ class Search:
     def problems(self, folder: Path, total: int) -> list[str]:
         """Return one line for each kind of trouble, with paths as they read from the data root."""
         problems = []
-        for paths, what in ((self.missing, "missing"), (self.empty, "empty files")):
+        tiny = f"damaged, under {LEAST_BYTES} bytes"
+        for paths, what in ((self.missing, "missing"), (self.empty, "empty files"), (self.tiny, tiny)):
             if paths:
                 named = examples(below_root(path, folder) for path in paths)
                 problems.append(f"{len(paths)} of the {total} listed images are {what}: {named}")

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets.catalog import Download
 from datasets.doctor.disk import reason
 from datasets.doctor.finding import examples, printable
 from datasets.json_file import read_json_file
+from downloads.expected import Expected, WrongContent, verify_file
 
 
 def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:
@@ -24,7 +26,7 @@ def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:
         return "absent", ""
     try:
         content = read_json_file(path, what="prompt file")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         return "damaged", printable(reason(error))
     if not isinstance(content, dict):
         return "damaged", f"prompt file {path} does not map class names to sentences"
@@ -34,6 +36,15 @@ def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:
     lacking = [name for name in classnames if name.replace("_", " ") not in usable]
     problem = f"prompt file {path} has no sentences for {examples(lacking)}" if lacking else ""
     return f"{len(classnames) - len(lacking)}/{len(classnames)}", problem
+
+
+def is_published(path: Path, download: Download) -> bool:
+    """Tell whether a file has the checksum of the published one, if that is known."""
+    try:
+        verify_file(path, Expected(md5=download.md5, sha256=download.sha256, git_blob_sha1=download.git_blob_sha1))
+    except (WrongContent, OSError):
+        return False
+    return download.checked
 
 
 def is_sentences(value: Any) -> bool:

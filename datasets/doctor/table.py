@@ -48,7 +48,9 @@ def cells(finding: Finding) -> list[str]:
 
 def advice(finding: Finding) -> str:
     """Return the next step after the reasons for it."""
-    return f"{'; '.join(finding.problems) or 'the images are whole, the prompt file is not'}; next: {finding.next_step}"
+    prompts = "absent" if finding.prompts == "absent" else "not"
+    reasons = "; ".join(finding.problems) or f"the images are whole, the prompt file is {prompts}"
+    return f"{reasons}; next: {finding.next_step}"
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -29,15 +29,24 @@ USAGE = """## Getting the data
     python -m datasets.doctor Caltech101 --root ROOT --deep      # decode every image as well
 
 A stopped download goes on where it was; a stopped `prepare` is finished by running it again. `doctor` reads the true
-state each time and ends with status 0 only if all data sets that were asked for are whole. It reports a missing or
-incomplete prompt file, which does not decide.
+state each time and ends with status 0 only if all data sets that were asked for are whole.
+
+The prompt file is part of what `prepare` fetches: it ends with status 1 if it cannot get one, and replaces one that is
+damaged or lacks a class (yours is set aside, in `set_aside` of the data set's folder). For `doctor` and for
+`prepare --verify-only` it does not decide: both name an absent or incomplete one, `doctor` with the command that
+fetches it, and the data set counts as whole. Neither do images that look cut off, of which the published sets hold a
+few: `doctor` says how many listed images have no end mark (sets of up to 120,000 images, of ImageNet the validation
+images), `--deep` decodes them. An image of less than 100 bytes counts as damaged.
 
 **Mirrors.** Sources are tried in order; `--mirror NAME` (as often as you like) puts the sources of that name
 first. What each has:
 
 {mirrors}
 
-Your own mirror is an edited copy of `datasets/catalog/benchmarks.yaml`, given with `--catalog FILE` to both commands.
+**Your own mirror** is a folder on a web server: `--mirror http://HOST/FOLDER` looks there for every file by the names
+given below before any other source is asked. `--keep-archives` leaves what was downloaded in `ROOT/.prepare`, from
+where you can copy it to such a folder. Other addresses altogether are an edited copy of
+`datasets/catalog/benchmarks.yaml`, given with `--catalog FILE` to both commands.
 
 **Machines without a network.** Fetch the files that are listed below on another machine, put them into one folder under
 the names given here, and run `python -m datasets.prepare NAME --root ROOT --archives FOLDER`: they are verified and
@@ -47,9 +56,15 @@ arranged from there. `--verify-only` changes nothing and says what is whole.
 
 {account_files}
 
-then run `python -m datasets.prepare ImageNet --root ROOT --archives FOLDER`. The training archive is unpacked class by
-class, the flat validation images are sorted into class folders. ImageNetV2, -Sketch, -A and -R need no account; they
-use ImageNet's class names and sentences.
+then run `python -m datasets.prepare ImageNet --root ROOT --archives FOLDER`. The validation images are sorted by the
+development kit or by `valprep.sh`, one of which must lie there too where there is no network. The training archive is
+unpacked class by class, the flat validation images are sorted into class folders. ImageNetV2, -Sketch, -A and -R need
+no account; they use ImageNet's class names and sentences.
+
+**Lists.** A split file is JSON, `{{"train": [[path, label, class name], ...], "val": ..., "test": ...}}`: paths count from the
+folder of images (for StanfordCars from the data set's folder), labels from 0 without gaps. `classnames.txt` has one line
+per class, `n01440764 tench`, sorted by wnid. A data set without a split file that can be divided from its published files is
+divided by the loader, which says so; its few-shot samples then differ from those of the published split.
 
 **Texts.** Every data set has CoOp's template. Sentences that GPT-3 wrote for each class lie in the prompt files named
 below, `{{"class name": [sentences]}}` with blanks for underscores; `TRAINER.*.PROMPTS gpt3` takes them."""

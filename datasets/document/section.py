@@ -59,7 +59,7 @@ def account_lines(entry: Entry) -> list[str]:
         "No source without an account is known to work for all of it. Fetch by hand, then give the folder:",
         "",
         *(
-            f"- `{file}` from {f'<{download.page}>' if download.page else 'its owners'}"
+            f"- `{file}`{other_names(download)} from {f'<{download.page}>' if download.page else 'its owners'}"
             for file, download in files.items()
         ),
         "",
@@ -79,6 +79,11 @@ def part_lines(part: Part, entry: Entry) -> Iterator[str]:
             yield f"    - {source_line(source, checked=download.checked)}"
         if download.account:
             yield f"    - needs an account{f': <{download.page}>' if download.page else ''}"
+
+
+def other_names(download: Download) -> str:
+    """Return the names that a file is given elsewhere, which are recognised as well."""
+    return f" (also taken as {', '.join(f'`{name}`' for name in download.also_named)})" if download.also_named else ""
 
 
 def place_of(download: Download, entry: Entry) -> str:

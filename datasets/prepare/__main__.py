@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets.catalog import Entry, find_entries, read_catalog
+from datasets.catalog.root import data_root
 from datasets.doctor.inspection import registered
 from datasets.prepare.job import Job
 from datasets.prepare.obtaining import is_address
 from datasets.prepare.plan import plan_lines, verification_lines
-from datasets.prepare.preparation import Outcome, judge, prepare
+from datasets.prepare.preparation import Outcome, prepare, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fetch, verify, unpack and arrange data sets. A run that was stopped is finished by the next one.",
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="registry name, configuration stem or folder, or all")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="data root; made if its parent exists")
+    parser.add_argument(
+        "--root", required=True, type=data_root, metavar="DIR", help="data root; made if its parent exists"
+    )
     parser.add_argument(
         "--mirror",
         action="append",
@@ -123,7 +126,7 @@ def handle(job: Job, *, verify_only: bool) -> Outcome:
         return prepare(job)
     for line in verification_lines(job):
         print(line)
-    return judge(job)
+    return verify(job)
 
 
 if __name__ == "__main__":

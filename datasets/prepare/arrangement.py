@@ -1,9 +1,10 @@
 """From an unpacked archive to folders in their places, by renaming only."""
 
 import errno
+import filecmp
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ LEFT_OUT = {"__MACOSX", SET_ASIDE, "split_fewshot"}
 
 
 class Conflict(Enum):
-    """What happens where a file is in place already and differs in size from the one to be put there."""
+    """What happens where a file is in place already and differs from the one to be put there."""
 
     REPLACE = "the file in place is set aside"
     KEEP = "the new file is dropped, unless the one in place is damaged"
@@ -53,18 +54,19 @@ def unpack_inner(tree: Path, place: Place, *, title: str) -> None:
         archive.unlink()
 
 
-def find_folder(tree: Path, names: Sequence[str]) -> Path | None:
+def find_folder(tree: Path, names: Sequence[str], through: Collection[str] | None = None) -> Path | None:
     """Find a folder by the first of its names that there is, and go down through wrappers of the same name.
 
     Args:
         tree: Folder to search in; it is not itself found, except as ".".
         names: Names, or the last parts of a path such as "release/data".
+        through: Names of the folders that are searched; None for all.
     """
     for name in names:
         if name == ".":
             return tree
         wanted = PurePosixPath(name).parts
-        for folder in _folders_below(tree):
+        for folder in _folders_below(tree, through):
             if folder.parts[-len(wanted) :] == wanted:
                 return _innermost(folder)
     return None
@@ -78,12 +80,13 @@ def _innermost(folder: Path) -> Path:
     return folder
 
 
-def _folders_below(tree: Path) -> Iterator[Path]:
+def _folders_below(tree: Path, through: Collection[str] | None) -> Iterator[Path]:
     """Yield folders, the upper ones first."""
     level = [tree]
     for _ in range(SEARCH_DEPTH):
         level = [folder for parent in level for folder in _folders_in(parent)]
         yield from level
+        level = [folder for folder in level if through is None or folder.name in through]
 
 
 def _folders_in(parent: Path) -> list[Path]:
@@ -104,7 +107,7 @@ def merge(source: Path, target: Path, conflict: Conflict, aside: Path) -> int:
     Args:
         source: What is moved; afterwards it is gone, except for what ``Conflict.LEAVE`` leaves.
         target: Its place.
-        conflict: What happens to files of other sizes.
+        conflict: What happens to files that differ; ``Conflict.LEAVE`` compares the sizes only, the others the bytes.
         aside: Where a file in place goes that is replaced.
 
     Returns:
@@ -121,11 +124,17 @@ def merge(source: Path, target: Path, conflict: Conflict, aside: Path) -> int:
         if not any(source.iterdir()):
             source.rmdir()
         return conflicts
-    if source.is_file() and target.is_file() and source.stat().st_size == target.stat().st_size:
+    if source.is_file() and target.is_file() and _same(source, target, conflict):
         if conflict is not Conflict.LEAVE:
             source.unlink()
         return 0
     return _settle(source, target, conflict, aside)
+
+
+def _same(source: Path, target: Path, conflict: Conflict) -> bool:
+    if conflict is Conflict.LEAVE:
+        return source.stat().st_size == target.stat().st_size
+    return filecmp.cmp(source, target, shallow=False)
 
 
 def _settle(source: Path, target: Path, conflict: Conflict, aside: Path) -> int:

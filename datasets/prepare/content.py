@@ -1,16 +1,25 @@
 """Whether small files hold what they should, whatever their checksums say."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.catalog import ClassNamesCheck, Download, Entry, Part
 from datasets.class_names import read_classnames, shortened
+from datasets.doctor.prompts import describe_prompts, is_published
 from datasets.json_file import read_json_file
 from datasets.split_file import read_rows
 
 
-def check_content(path: Path, entry: Entry, part: Part, download: Download) -> None:
+def check_content(path: Path, entry: Entry, part: Part, download: Download, classnames: Sequence[str] = ()) -> None:
     """Check a split file, a file of sentences or a list of class names; other files pass.
+
+    Args:
+        path: The file.
+        entry: Its data set.
+        part: What it serves as.
+        download: What the catalog knows about it.
+        classnames: Those that need sentences, as far as they are known. The published file passes without them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -21,7 +30,7 @@ def check_content(path: Path, entry: Entry, part: Part, download: Download) -> N
     elif part.name == "split":
         check_split_file(path, entry)
     elif part.name == "prompts":
-        check_sentences(path)
+        check_sentences(path, () if is_published(path, download) else classnames)
 
 
 def check_split_file(path: Path, entry: Entry) -> None:
@@ -32,6 +41,8 @@ def check_split_file(path: Path, entry: Entry) -> None:
         ValueError: If it is damaged or has other numbers.
     """
     rows = read_rows(path, "")
+    if any("\0" in row.path for part in rows.values() for row in part):
+        raise ValueError(f"split file {path} is damaged, it lists a path that no disk can hold")
     sizes = {name: len(part) for name, part in rows.items()}
     classes = len({row.label for part in rows.values() for row in part})
     if sizes != dict(entry.counts) or classes != entry.classes:
@@ -41,8 +52,8 @@ def check_split_file(path: Path, entry: Entry) -> None:
         )
 
 
-def check_sentences(path: Path) -> None:
-    """Check that a file holds sentences by class name.
+def check_sentences(path: Path, classnames: Sequence[str] = ()) -> None:
+    """Check that a file holds sentences by class name: for these classes or, if none are given, for all that it names.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -51,6 +62,10 @@ def check_sentences(path: Path) -> None:
     content = read_json_file(path, what="file of sentences")
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} does not hold sentences by class name")
+    if classnames:
+        if problem := describe_prompts(path, classnames)[1]:
+            raise ValueError(problem)
+        return
     for name, sentences in content.items():
         if not isinstance(sentences, list) or not sentences or not all(isinstance(text, str) for text in sentences):
             raise ValueError(f"{path} does not hold a list of sentences for {name!r}")

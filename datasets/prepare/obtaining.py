@@ -1,7 +1,8 @@
 """Get the file of a part: from the user's own archives if possible, else from the first source that has it."""
 
 import dataclasses
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,11 +10,12 @@ from datasets.catalog import Download, Part, Source
 from datasets.prepare.job import Job, PreparationError, free_bytes
 from datasets.prepare.presence import destination
 from downloads.expected import Expected, WrongContent, verify_file
-from downloads.part_file import FetchError
 from downloads.sources import Origin, fetch_any
 
 GIB = 1 << 30
 ATTEMPTS, TIMEOUT = 5, 30.0  # of one source; seconds without a byte
+# What is wrong with the disk here: no other source would help.
+LOCAL = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR, errno.EISDIR}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,7 @@ def candidates(job: Job, part: Part) -> Iterator[Obtained]:
 
     Raises:
         PreparationError: At the end, with the reasons of all that failed.
+        OSError: If the disk here is full or cannot be written to.
     """
     reasons: list[str] = []
     for number, download in enumerate(part.alternatives):
@@ -58,7 +61,9 @@ def candidates(job: Job, part: Part) -> Iterator[Obtained]:
         try:
             _require_space(job, download, path)
             _fetch(source, download, path, title=f"{job.entry.name}, {download.file}")
-        except (FetchError, PreparationError) as error:
+        except (OSError, ValueError, PreparationError) as error:
+            if isinstance(error, OSError) and error.errno in LOCAL:
+                raise
             reasons.append(_one_line(error))
             continue
         yield Obtained(path, download, own=True, verified=source.compared and download.checked)
@@ -68,7 +73,7 @@ def candidates(job: Job, part: Part) -> Iterator[Obtained]:
 def own_files(job: Job, part: Part, number: int) -> list[Path]:
     """Return the files with an alternative's name that lie where the user may have put them."""
     download = part.alternatives[number]
-    names = dict.fromkeys([download.file, *(_file_name(source) for source in download.sources if source.url)])
+    names = [*_names(download), *download.also_named]
     given = [job.archives, job.archives / job.entry.directory] if job.archives else []
     paths = [folder / name for folder in (*given, job.folder, job.root) for name in names]
     # A list that lies in its place was looked at before and is not what it should be.
@@ -82,8 +87,8 @@ def ordered_sources(job: Job, part: Part) -> list[tuple[int, Source]]:
     sources = []
     for number, download in enumerate(part.alternatives):
         for mirror in filter(is_address, job.mirrors):
-            names = dict.fromkeys([download.file, *(_file_name(source) for source in download.sources if source.url)])
-            sources += [(number, Source(url=f"{mirror.rstrip('/')}/{name}", mirror=mirror)) for name in names]
+            urls = [f"{mirror.rstrip('/')}/{name}" for name in _names(download)]
+            sources += [(number, Source(url=url, mirror=mirror)) for url in urls]
         if not download.account:
             sources += [(number, source) for source in download.sources]
     return sorted(sources, key=lambda item: (_rank(job, item[1]), item[0]))
@@ -148,12 +153,31 @@ def _require_space(job: Job, download: Download, path: Path) -> None:
 
 
 def _by_hand(job: Job, part: Part) -> list[str]:
+    labels = part.alternatives[0].place.labels_from
+    told_by = [one.file for other in job.entry.parts if other.name == labels for one in other.alternatives]
+    needed = f"; its images are sorted by {' or '.join(told_by)}, which belongs beside it" if told_by else ""
     return [
-        f"{download.file}{_size(download)} can only be fetched with an account, by hand, from {download.page}: "
-        f"put it into {job.archives or job.root} and run {job.command()}"
+        f"{download.file}{_size(download)}{_other_names(download)} needs an account, "
+        f"get it from {download.page}{needed}"
         for download in part.alternatives
         if download.account
     ]
+
+
+def hint_by_hand(job: Job, parts: Sequence[Part]) -> str:
+    """Say what to do with files that are fetched by hand; empty if none of the parts has such."""
+    if not any(download.account for part in parts for download in part.alternatives):
+        return ""
+    return f"put what you fetch by hand into {job.archives or job.root} and run {job.command()}"
+
+
+def _other_names(download: Download) -> str:
+    return f", also called {' or '.join(download.also_named)}," if download.also_named else ""
+
+
+def _names(download: Download) -> list[str]:
+    sent = [_file_name(source) for source in download.sources if source.url]
+    return list(dict.fromkeys([download.file, *sent]))
 
 
 def _size(download: Download) -> str:

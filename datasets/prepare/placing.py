@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from datasets.catalog import Entry, Part
+from datasets.doctor.prompts import describe_prompts
 from datasets.prepare.arrangement import Conflict, find_folder, merge, set_aside, unpack_staged
 from datasets.prepare.content import check_content
 from datasets.prepare.job import SET_ASIDE, UNPACKED, Job, remove
 from datasets.prepare.obtaining import Obtained
-from datasets.prepare.presence import destination
+from datasets.prepare.presence import classnames_of, destination
 from datasets.prepare.validation_images import read_development_kit, read_move_lines, sort_images
 from downloads.archives import unpack
 
@@ -27,10 +28,20 @@ def place_file(job: Job, part: Part, obtained: Obtained) -> None:
     staged = job.staging / target.name
     remove(staged)
     shutil.copyfile(obtained.path, staged)
-    check_content(staged, job.entry, part, obtained.download)
+    names = classnames_of(job) if part.name == "prompts" else []
+    check_content(staged, job.entry, part, obtained.download, names)
+    if names and (problem := describe_prompts(staged, names)[1]):
+        print(f"  the published {target.name} lacks it too: {problem}")
     if target.exists():
         set_aside(target, job.folder / SET_ASIDE / target.name)
     merge(staged, target, Conflict.REPLACE, job.folder / SET_ASIDE / target.name)
+
+
+def unpacked_folder(job: Job, part: Part, obtained: Obtained) -> Path:
+    """Return where an archive is unpacked; what is unverified, or another of the same name, is kept apart."""
+    number = part.alternatives.index(obtained.download)
+    trust = "verified" if obtained.verified else "unverified"
+    return job.staging / UNPACKED / part.name / f"{number}-{trust}" / obtained.download.file
 
 
 def place_archive(job: Job, part: Part, obtained: Obtained, read_labels: Callable[[], Labels]) -> None:
@@ -47,7 +58,7 @@ def place_archive(job: Job, part: Part, obtained: Obtained, read_labels: Callabl
         OSError: If the disk is full or cannot be written to.
     """
     place = obtained.download.place
-    tree = job.staging / UNPACKED / part.name / obtained.download.file
+    tree = unpacked_folder(job, part, obtained)
     resumed = unpack_staged(obtained.path, tree, place, title=f"{job.entry.name}, {obtained.download.file}")
     for move in place.moves:
         source, target = find_folder(tree, move.find), job.folder / move.to
@@ -63,7 +74,7 @@ def place_archive(job: Job, part: Part, obtained: Obtained, read_labels: Callabl
             where = (
                 f"set aside in {job.folder / SET_ASIDE}" if obtained.verified else "kept: the archive is not verified"
             )
-            print(f"  {conflicts} files of other sizes than in {obtained.download.file} were {where}")
+            print(f"  {conflicts} files that differ from those in {obtained.download.file} were {where}")
     remove(tree)
 
 
@@ -76,7 +87,7 @@ def read_labels(job: Job, part: Part, obtained: Obtained) -> Labels:
     """
     if obtained.path.suffix == ".sh":
         return read_move_lines(obtained.path)
-    tree = job.staging / UNPACKED / part.name / obtained.download.file
+    tree = unpacked_folder(job, part, obtained)
     if not tree.is_dir():
         unpack(obtained.path, tree, title=f"{job.entry.name}, {obtained.download.file}")
     return read_development_kit(tree)

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from datasets.catalog import Entry, Part
 from datasets.doctor import inspect
 from datasets.prepare.job import UNPACKED, Job, PreparationError, clear_staging, remove, staging_lock
-from datasets.prepare.obtaining import Obtained, candidates
-from datasets.prepare.placing import Labels, copy_from_another_set, place_archive, place_file, read_labels
+from datasets.prepare.obtaining import Obtained, candidates, hint_by_hand
+from datasets.prepare.placing import (
+    Labels,
+    copy_from_another_set,
+    place_archive,
+    place_file,
+    read_labels,
+    unpacked_folder,
+)
 from datasets.prepare.presence import dataset_class, is_flat, missing_from
 from datasets.prepare.tidying import tidy
 from datasets.prepare.validation_images import sort_images
+
+LONGEST = 300  # letters of an error that nobody has foreseen
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ def prepare(job: Job) -> Outcome:
     try:
         with staging_lock(job):
             problems = [] if judge(job).whole else _complete(job)
-            outcome = judge(job, problems)
+            outcome = judge(job, problems, tell=True)
             if outcome.whole:
                 clear_staging(job)
             return outcome
@@ -45,17 +54,37 @@ def prepare(job: Job) -> Outcome:
         return Outcome(job.entry, str(error))
     except OSError as error:
         return Outcome(job.entry, _os_error(error, job))
+    except Exception as error:  # a fault of this program or of what lies there must not end the sets after it
+        return _unforeseen(job, error)
 
 
-def judge(job: Job, problems: list[str] | None = None) -> Outcome:
+def verify(job: Job) -> Outcome:
+    """Say what the doctor says, changing nothing; a prompt file that is absent is told and does not decide."""
+    try:
+        finding = inspect(job.entry, job.root)
+    except Exception as error:  # as above
+        return _unforeseen(job, error)
+    for note in [*finding.notes, *(["prompt file absent"] if finding.prompts == "absent" else [])]:
+        print(f"  note: {note}")
+    return Outcome(job.entry, "" if finding.state == "whole" else "; ".join(finding.problems) or finding.state)
+
+
+def _unforeseen(job: Job, error: Exception) -> Outcome:
+    return Outcome(job.entry, f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}")
+
+
+def judge(job: Job, problems: list[str] | None = None, *, tell: bool = False) -> Outcome:
     """Ask the doctor whether a data set is whole, and look for its small files.
 
     Args:
         job: The data set and its root.
         problems: What went wrong before; it tells more than what the doctor finds missing.
+        tell: Whether to print the doctor's notes.
     """
     reasons = list(problems or [])
     finding = inspect(job.entry, job.root)
+    for note in finding.notes if tell else ():
+        print(f"  note: {note}")
     absent = [lack for part in job.entry.parts if part.required and (lack := missing_from(job, part))]
     if finding.state != "whole":
         reasons += [] if reasons else finding.problems or [finding.state]
@@ -71,6 +100,7 @@ def _complete(job: Job) -> list[str]:
         print(f"  {line}")
     print(f"  terms: {job.entry.terms}")
     problems: list[str] = []
+    failed: list[Part] = []
     # Lists come first: they tell which images are missing.
     for part in sorted(job.entry.parts, key=lambda part: not part.alternatives[0].place.to):
         if not part.required or not missing_from(job, part):
@@ -82,11 +112,12 @@ def _complete(job: Job) -> list[str]:
             _complete_part(job, part)
         except PreparationError as error:
             problems.append(f"{part.name}: {error}")
+            failed.append(part)
         except ValueError as error:
             problems.append(f"{part.name}: {' '.join(str(error).split())}")
         except OSError as error:
             problems.append(f"{part.name}: {_os_error(error, job)}")
-    return problems
+    return [*problems, *filter(None, [hint_by_hand(job, failed)])]
 
 
 def _needs_list(job: Job, part: Part) -> bool:
@@ -119,8 +150,7 @@ def _place(job: Job, part: Part, obtained: Obtained) -> None:
     if obtained.download.place.to:
         place_file(job, part, obtained)
         return
-    tree = job.staging / UNPACKED / part.name / obtained.download.file
-    resumed = tree.is_dir()
+    resumed = unpacked_folder(job, part, obtained).is_dir()
     labels = functools.partial(_labels, job, obtained.download.place.labels_from)
     place_archive(job, part, obtained, labels)
     if resumed and missing_from(job, part):  # what the killed run had left did not suffice
@@ -132,7 +162,10 @@ def _sort_in_place(job: Job, part: Part) -> bool:
     place = part.alternatives[0].place
     folders = [job.folder / move.to for move in place.moves if place.labels_from]
     for folder in filter(is_flat, folders):
-        sort_images(folder, _labels(job, place.labels_from))
+        try:
+            sort_images(folder, _labels(job, place.labels_from))
+        except ValueError as error:  # what cannot be sorted stays, and the archive may have what is missing
+            print(f"  {error}")
     return bool(folders) and not missing_from(job, part)
 
 

@@ -1,15 +1,17 @@
 """Which parts of a data set are in place already."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.catalog import Download, Entry, Move, Part
 from datasets.coop_layout import CoopDataset
+from datasets.doctor.disk import LEAST_BYTES, file_size, read_folder
+from datasets.doctor.foldered import image_folders, names_of_folders
 from datasets.image_folder import is_image
 from datasets.prepare.content import check_content
 from datasets.prepare.job import Job
+from datasets.prepare.validation_images import VALIDATION_IMAGE
 
 
 def dataset_class(entry: Entry) -> type[CoopDataset]:
@@ -37,10 +39,22 @@ def _missing_file(job: Job, part: Part, download: Download) -> str:
     if not path.is_file():
         return f"{path} is missing"
     try:
-        check_content(path, job.entry, part, download)
+        check_content(path, job.entry, part, download, classnames_of(job) if part.name == "prompts" else ())
     except (ValueError, OSError) as error:
         return str(error)
     return ""
+
+
+def classnames_of(job: Job) -> list[str]:
+    """Return the class names of a data set as far as its lists and folders tell; nothing if they do not."""
+    dataset = dataset_class(job.entry)
+    try:
+        if image_folders(dataset, job.folder):
+            return names_of_folders(dataset, job.folder)
+        rows = dataset.read_rows(job.folder)
+    except (ValueError, OSError):
+        return []
+    return list({row.label: row.classname for part in rows.values() for row in part}.values())
 
 
 def _missing_images(job: Job, download: Download, move: Move) -> str:
@@ -48,10 +62,12 @@ def _missing_images(job: Job, download: Download, move: Move) -> str:
     if not folder.is_dir():
         return f"{folder} is missing"
     if move.images is not None:
-        found = sum(1 for _ in image_paths(folder))
-        if found < move.images:
-            return f"{folder} holds {found} of {move.images} images"
-        return f"the images in {folder} are not sorted into folders" if _unsorted(folder, download) else ""
+        found = count_images(folder)
+        if found >= move.images:
+            return ""
+        if download.place.labels_from and is_flat(folder):
+            return f"the images in {folder} are not sorted into folders"
+        return f"{folder} holds {found} of {move.images} images"
     wanted = listed_images(job, folder)
     if wanted is None:
         return f"the list of the images in {folder} is missing or damaged"
@@ -69,26 +85,29 @@ def listed_images(job: Job, folder: Path) -> list[str] | None:
     return [row.path for part in rows.values() for row in part if row.path.startswith(below)]
 
 
-def image_paths(folder: Path) -> Iterator[str]:
-    """Yield the paths of all images below a folder."""
-    for parent, _, names in os.walk(folder):
-        yield from (f"{parent}{os.sep}{name}" for name in names if is_image(name))
+def count_images(folder: Path) -> int:
+    """Count the images in the class folders of a folder as the doctor does: links are followed, strays do not count."""
+    count = 0
+    for name in read_folder(folder).folders:
+        if not name.startswith("."):
+            files = read_folder(folder / name).files
+            count += sum(1 for image, size in files.items() if size >= LEAST_BYTES and is_image(image))
+    return count
 
 
 def is_flat(folder: Path) -> bool:
-    """Tell whether images lie directly in a folder that should hold one folder for each class."""
+    """Tell whether the images of a folder that should hold class folders are yet to be sorted into them.
+
+    Beside class folders only those count that a run which was killed while it sorted would have left.
+    """
     if not folder.is_dir():
         return False
-    with os.scandir(folder) as entries:
-        return any(is_image(entry.name) for entry in entries)
-
-
-def _unsorted(folder: Path, download: Download) -> bool:
-    return bool(download.place.labels_from) and is_flat(folder)
+    contents = read_folder(folder)
+    loose = [name for name in contents.files if is_image(name)]
+    if any(not name.startswith(".") for name in contents.folders):
+        return any(VALIDATION_IMAGE.fullmatch(name) for name in loose)
+    return bool(loose)
 
 
 def _has_bytes(path: str) -> bool:
-    try:
-        return os.stat(path).st_size > 0  # noqa: PTH116  (a Path for each of many files is slow)
-    except OSError:
-        return False
+    return (file_size(path) or 0) >= LEAST_BYTES

@@ -10,6 +10,7 @@ from features.extraction import progress
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"
 IMAGE = "ILSVRC2012_val_{:08d}.JPEG"
+VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
 MOVE_LINE = re.compile(r"^mv\s+(\S+\.JPEG)\s+(n\d{8})/?\s*$", re.MULTILINE)
 
 

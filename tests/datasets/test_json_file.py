@@ -35,3 +35,14 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"split file .*a\.json is damaged"):
             read_json_file(path, what="split file")
+
+
+def test_lists_in_lists_without_end_are_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(ValueError, match=r"split file .*a.json is damaged, no JSON can be read from it"):
+        read_json_file(tmp_path / "a.json", what="split file")
+
+
+def test_a_mark_of_the_encoding_at_the_start_is_read_past(tmp_path: Path) -> None:
+    (tmp_path / "split.json").write_bytes(b"\xef\xbb\xbf" + b'{"a": 1}')
+    assert read_json_file(tmp_path / "split.json", what="split file") == {"a": 1}

@@ -187,3 +187,9 @@ def test_a_catalog_that_is_none(tmp_path: Path) -> None:
         read_catalog(tmp_path / "list.yaml")
     with pytest.raises(ValueError, match="lists a data set twice"):
         read_catalog(write(tmp_path / "twice.yaml", smallest(), smallest()))
+
+
+def test_classes_of_known_size() -> None:
+    catalog = read_catalog()
+    assert catalog["ImageNetV2"].min_per_class == {"test": 10}
+    assert catalog["ImageNet"].min_per_class == {"val": 50, "test": 50}

@@ -29,7 +29,9 @@ def test_images_beside_the_class_folders(copy_of: CopyOf) -> None:
     copy = copy_of("ImageNetSketch")
     write_jpeg(copy.folder / "images" / "stray.JPEG", 0, 0)
     (copy.folder / "images" / "._stray.JPEG").write_bytes(b"left by a file manager")
-    assert copy.inspect().problems == ["1 image of imagenet-sketch/images outside the class folders"]
+    finding = copy.inspect()
+    assert finding.state == "whole"
+    assert "1 image of imagenet-sketch/images outside the class folders, not used" in finding.notes
 
 
 def test_what_is_no_image_does_not_count(copy_of: CopyOf) -> None:

@@ -67,12 +67,12 @@ def test_missing_files_are_added_and_nothing_is_lost(conflict: Conflict, tmp_pat
         write(new / name, text)
     for name, text in (("a/same", "aaa"), ("a/other", "short"), ("a/mine", "mine")):
         write(place / name, text)
-    assert merge(new, place, conflict, aside) == 1
-    found = content(place)
-    assert (found["a/missing"], found["a/same"], found["a/mine"], found["b/1"]) == ("new", "aaa", "mine", "x")
     replaced = conflict is not Conflict.LEAVE  # "short" is no image, so it counts as damaged where images are kept
-    assert found["a/other"] == ("longer" if replaced else "short")
-    assert content(aside) == ({"a/other": "short"} if replaced else {})
+    assert merge(new, place, conflict, aside) == (2 if replaced else 1)
+    found = content(place)
+    assert (found["a/missing"], found["a/mine"], found["b/1"]) == ("new", "mine", "x")
+    assert (found["a/other"], found["a/same"]) == (("longer", "AAA") if replaced else ("short", "aaa"))
+    assert content(aside) == ({"a/other": "short", "a/same": "aaa"} if replaced else {})
     assert content(new) == ({} if replaced else {"a/same": "AAA", "a/other": "longer"})
     assert new.exists() == (not replaced)
 

@@ -6,6 +6,7 @@ The table of faults runs on one data set by default, with the marker ``datasets`
 import copy
 import errno
 import io
+import json
 import re
 import shutil
 import tarfile
@@ -18,8 +19,9 @@ import pytest
 from gdown.exceptions import FileURLRetrievalError
 
 from datasets.doctor import inspect
-from datasets.prepare import arrangement, obtaining
+from datasets.prepare import arrangement, obtaining, preparation
 from datasets.prepare.__main__ import main
+from datasets.prepare.tidying import tidy
 from tests.datasets.miniatures.archives import PUBLISHERS, adapt, pack_tar, pack_zip, published
 from tests.datasets.miniatures.common import write_jpeg
 from tests.datasets.prepare.conftest import Publisher
@@ -253,7 +255,7 @@ def test_what_was_cut_short_is_set_aside_not_lost(publisher: Publisher, capsys: 
     assert main(publisher.command("EuroSAT")) == 0
     assert image.read_bytes() == whole
     assert (publisher.root / "eurosat" / "set_aside" / "2750" / "River" / "River_1.jpg").read_bytes() == b"half"
-    assert "1 files of other sizes than in EuroSAT.zip were set aside" in capsys.readouterr().out
+    assert "1 files that differ from those in EuroSAT.zip were set aside" in capsys.readouterr().out
 
 
 def test_an_archive_without_checksum_replaces_nothing_of_the_user(publisher: Publisher) -> None:
@@ -316,5 +318,100 @@ def test_missing_sentences_are_named_by_verifying(publisher: Publisher, capsys: 
     publisher.publish("EuroSAT")
     assert main(publisher.command("EuroSAT")) == 0
     (publisher.root / "eurosat" / "eurosat_prompt.json").unlink()
-    assert main([*publisher.command("EuroSAT"), "--verify-only"]) == 1
-    assert capsys.readouterr().out.endswith("eurosat_prompt.json is missing\n")
+    assert main([*publisher.command("EuroSAT"), "--verify-only"]) == 0
+    assert capsys.readouterr().out.endswith("  note: prompt file absent\nEuroSAT: whole\n")
+    publisher.server.files.clear()
+    assert main(publisher.command("EuroSAT")) == 1
+    assert "prompts: " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_corrupt_image_of_the_right_size_is_replaced_where_the_archive_is_checked(publisher: Publisher) -> None:
+    publisher.publish("EuroSAT")
+    assert main(publisher.command("EuroSAT")) == 0
+    first, second, third = sorted(publisher.root.rglob("*.jpg"))[:3]
+    whole, short = first.read_bytes(), third.read_bytes()
+    first.write_bytes(bytes(len(whole)))
+    second.unlink()
+    third.write_bytes(short[:20])
+    assert main(publisher.command("EuroSAT")) == 0
+    assert first.read_bytes() == whole and third.read_bytes() == short
+    aside = publisher.root / "eurosat" / "set_aside" / first.relative_to(publisher.root / "eurosat")
+    assert aside.read_bytes() == bytes(len(whole))
+    assert inspect(publisher.entry("EuroSAT"), publisher.root, deep=True).state == "whole"
+
+
+@pytest.mark.parametrize("file", ("split_zhou_EuroSAT.json", "eurosat_prompt.json"))
+def test_lists_in_lists_are_replaced(file: str, publisher: Publisher) -> None:
+    publisher.publish("EuroSAT")
+    assert main(publisher.command("EuroSAT")) == 0
+    (publisher.root / "eurosat" / file).write_text("[" * 200_000)
+    assert main(publisher.command("EuroSAT")) == 0
+    assert (publisher.root / "eurosat" / "set_aside" / file).stat().st_size == 200_000
+
+
+@pytest.mark.parametrize("error", (RuntimeError("unforeseen\nthings"), OSError("no errno"), ValueError("bad")))
+def test_whatever_befalls_one_set_the_next_is_prepared(
+    error: Exception, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def fail(job: Any) -> Any:
+        if job.entry.name == "EuroSAT":
+            raise error
+        return tidy(job)
+
+    publisher.publish("EuroSAT", "OxfordPets")
+    monkeypatch.setattr(preparation, "tidy", fail)
+    assert main(publisher.command("EuroSAT", "OxfordPets")) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("EuroSAT: not whole: ") and str(error).split()[-1] in lines[-2]
+    assert lines[-1] == "OxfordPets: whole"
+
+
+def test_sentences_that_lack_a_class_are_replaced(publisher: Publisher) -> None:
+    publisher.publish("EuroSAT")
+    assert main(publisher.command("EuroSAT")) == 0
+    path = publisher.root / "eurosat" / "eurosat_prompt.json"
+    published_ones, content = path.read_bytes(), json.loads(path.read_text())
+    content.pop(next(iter(content)))
+    path.write_text(json.dumps(content))
+    assert inspect(publisher.entry("EuroSAT"), publisher.root).next_step.startswith(
+        "python -m datasets.prepare EuroSAT"
+    )
+    assert main(publisher.command("EuroSAT")) == 0
+    assert path.read_bytes() == published_ones
+    assert json.loads((path.parent / "set_aside" / path.name).read_text()) == content
+    path.unlink()
+    finding = inspect(publisher.entry("EuroSAT"), publisher.root)
+    assert (finding.state, finding.prompts) == ("whole", "absent") and "datasets.prepare" in finding.next_step
+
+
+def test_published_sentences_that_lack_a_class_are_taken_and_told_once(publisher: Publisher, capsys: Any) -> None:
+    publisher.publish("EuroSAT")
+    served = publisher.served("EuroSAT", "prompts")
+    content = json.loads(served.content)
+    lacking = next(iter(content))
+    content.pop(lacking)
+    served.content = json.dumps(content).encode()
+    adapt(publisher.download("EuroSAT", "prompts"), served.content, {})
+    publisher.write()
+    (publisher.root / "eurosat").mkdir()
+    (publisher.root / "eurosat" / "eurosat_prompt.json").write_text("{")
+    assert main(publisher.command("EuroSAT")) == 0
+    assert capsys.readouterr().out.count("the published eurosat_prompt.json lacks it too") == 1
+    finding = inspect(publisher.entry("EuroSAT"), publisher.root)
+    assert finding.next_step == "" and finding.notes[-1].endswith("; it is the published file")
+    asked = len(publisher.server.requests)
+    assert main(publisher.command("EuroSAT")) == 0
+    assert len(publisher.server.requests) == asked
+
+
+def test_whatever_befalls_one_set_the_next_is_verified(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RecursionError("too deep")
+
+    publisher.publish("EuroSAT", "OxfordPets")
+    monkeypatch.setattr(preparation, "inspect", fail)
+    assert main([*publisher.command("EuroSAT", "OxfordPets"), "--verify-only"]) == 1
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    assert lines == [f"{name}: not whole: RecursionError: too deep" for name in ("EuroSAT", "OxfordPets")]

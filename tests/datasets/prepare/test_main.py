@@ -221,11 +221,13 @@ def test_instructions_where_an_account_is_needed(publisher: Publisher, capsys: A
     line = capsys.readouterr().out.splitlines()[-1]
     size = len(published("ImageNet")[0]["images_train", 0])
     assert (
-        f"images_train: ILSVRC2012_img_train.tar ({size} bytes) can only be fetched with an account, by hand, from "
-        f"https://image-net.org/download-images.php: put it into {archives} and run python -m datasets.prepare "
-        f"ImageNet --root {publisher.root} --archives {archives}"
+        f"images_train: ILSVRC2012_img_train.tar ({size} bytes) needs an account, get it from "
+        "https://image-net.org/download-images.php; images_val: ILSVRC2012_img_val.tar ("
     ) in line
-    assert "ILSVRC2012_img_val.tar" in line
+    assert "sorted by ILSVRC2012_devkit_t12.tar.gz or valprep.sh, which belongs beside it; put what you fetch" in line
+    command = f"python -m datasets.prepare ImageNet --root {publisher.root} --archives {archives}"
+    assert line.endswith(f"; put what you fetch by hand into {archives} and run {command}")
+    assert line.count(command) == 1
     assert not any("img_train" in request.path for request in publisher.server.requests)
 
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 from typing import Any
 
@@ -5,8 +7,11 @@ import pytest
 
 from datasets.catalog import read_catalog
 from datasets.prepare import obtaining
+from datasets.prepare.__main__ import main
 from datasets.prepare.job import Job, PreparationError
-from datasets.prepare.obtaining import candidates, expected, ordered_sources, own_files
+from datasets.prepare.obtaining import Obtained, candidates, expected, ordered_sources, own_files
+from datasets.prepare.placing import unpacked_folder
+from downloads.part_file import FetchError
 from tests.datasets.prepare.conftest import Publisher
 
 CATALOG = read_catalog()
@@ -82,3 +87,57 @@ def test_space_for_what_has_come_already_is_not_asked_again(
     half.parent.mkdir(parents=True, exist_ok=True)
     half.write_bytes(bytes(10))
     assert next(iter(candidates(job, part))).path == job.downloaded(part, 0)
+
+
+@pytest.mark.parametrize("error", (ValueError("Invalid IPv6 URL"), OverflowError(), OSError("strange")))
+def test_a_fault_of_one_source_leads_to_the_next(
+    error: Exception, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(error, OverflowError):
+        error = FetchError(publisher.root, [("here", "absurd")])
+    publisher.publish("OxfordPets")
+    job, tried = publisher.job("OxfordPets"), []
+
+    def fetch(origins: Any, path: Any, **_: Any) -> None:
+        tried.append(origins[0].url)
+        if len(tried) == 1:
+            raise error
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(obtaining, "fetch_any", fetch)
+    assert next(iter(candidates(job, job.entry.parts[0]))).path.read_bytes() == b"x"
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize("number", (errno.ENOSPC, errno.EACCES, errno.EROFS))
+def test_a_fault_of_the_disk_ends_the_part(number: int, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    publisher.publish("OxfordPets")
+    job = publisher.job("OxfordPets")
+    monkeypatch.setattr(obtaining, "fetch_any", fetch)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        list(candidates(job, job.entry.parts[0]))
+
+
+def test_the_name_that_kaggle_gives_is_recognised(publisher: Publisher) -> None:
+    publisher.publish("StanfordCars")
+    archives = publisher.give_archives("StanfordCars", "images_train", number=1)
+    (archives / "stanford-cars-dataset.zip").rename(archives / "archive.zip")
+    job = publisher.job("StanfordCars", archives=archives)
+    part = next(part for part in job.entry.parts if part.name == "images_train")
+    assert own_files(job, part, 1) == [archives / "archive.zip"]
+    assert main(publisher.command("StanfordCars", archives=archives)) == 0
+
+
+def test_unverified_trees_are_kept_apart(publisher: Publisher) -> None:
+    publisher.publish("Caltech101")
+    job = publisher.job("Caltech101")
+    part = job.entry.parts[0]
+    folders = {
+        unpacked_folder(job, part, Obtained(job.root, part.alternatives[number], own=True, verified=verified))
+        for number in (0, 2)
+        for verified in (True, False)
+    }
+    assert len(folders) == 4 and {folder.name for folder in folders} == {"caltech-101.zip"}

@@ -87,3 +87,13 @@ def test_files_that_differ_stay_where_they_are(publisher: Publisher, capsys: Any
 def test_no_folder_needs_no_tidying(publisher: Publisher) -> None:
     publisher.publish("EuroSAT")
     assert tidy(publisher.job("EuroSAT")) == [] == misplaced(publisher.job("EuroSAT"))
+
+
+def test_folders_of_the_user_stay(publisher: Publisher) -> None:
+    publisher.publish("OxfordPets")
+    mine = publisher.root / "oxford_pets" / "my_augmented" / "images" / "mine.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    assert misplaced(publisher.job("OxfordPets")) == []
+    assert main(publisher.command("OxfordPets")) == 0
+    assert mine.read_bytes() == b"mine"
