@@ -61,10 +61,11 @@ development kit or by `valprep.sh`, one of which must lie there too where there 
 unpacked class by class, the flat validation images are sorted into class folders. ImageNetV2, -Sketch, -A and -R need
 no account; they use ImageNet's class names and sentences.
 
-**Lists.** A split file is JSON, `{{"train": [[path, label, class name], ...], "val": ..., "test": ...}}`: paths count from the
-folder of images (for StanfordCars from the data set's folder), labels from 0 without gaps. `classnames.txt` has one line
-per class, `n01440764 tench`, sorted by wnid. A data set without a split file that can be divided from its published files is
-divided by the loader, which says so; its few-shot samples then differ from those of the published split.
+**Lists.** A split file is JSON, `{{"train": [[path, label, class name], ...], "val": ..., "test": ...}}`: paths count
+from the folder of images (for StanfordCars from the data set's folder), labels from 0 without gaps. `classnames.txt`
+has one line per class, `n01440764 tench`, sorted by wnid. A data set without a split file that can be divided from its
+published files is divided by the loader, which says so; its few-shot samples then differ from those of the published
+split.
 
 **Texts.** Every data set has CoOp's template. Sentences that GPT-3 wrote for each class lie in the prompt files named
 below, `{{"class name": [sentences]}}` with blanks for underscores; `TRAINER.*.PROMPTS gpt3` takes them."""
