@@ -27,8 +27,8 @@ def sha256_of(path: Path | str) -> str:
 def load_state_file(path: Path | str, *, what: str = "weights", torchscript: bool = False) -> Any:
     """Load a safetensors, torch or TorchScript file onto the CPU.
 
-    TorchScript archives are programs in torch's own small language, and reading one may run them. They are refused unless
-    the caller expects one, as for CLIP, which OpenAI publishes in this form; then they are reduced to their state dict.
+    TorchScript archives are programs in torch's own small language, and reading one may run them. They are refused
+    unless the caller expects one, as for CLIP, which OpenAI publishes so; then they are reduced to their state dict.
 
     Args:
         path: The file.

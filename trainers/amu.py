@@ -127,7 +127,7 @@ class AMU(FewShotTrainer):
         return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)), "aux": aux}
 
     def branch_logits(self, features: Features) -> Branches:
-        """Zero-shot, auxiliary and fused logits; without the auxiliary ones if the adapter knows none of the classes."""
+        """Zero-shot, auxiliary and fused logits; no auxiliary ones if the adapter knows none of the classes."""
         logits = amu_logits(
             features["clip"],
             features["aux"],

@@ -134,7 +134,7 @@ class RAFT(FewShotTrainer):
             print(f"alpha is {self.fusion_alpha:.2f}, as TRAINER.RAFT.FUSION_ALPHA says")
             return
         if not has_own_validation(self.dm.dataset):
-            print(f"alpha stays at {self.fusion_alpha:.2f}: the data set has no validation images of its own to choose it on")
+            print(f"alpha stays at {self.fusion_alpha:.2f}: the data set has no validation images of its own")
             return
         branches, labels = self.collect_branches("val", self.val_loader)
         found = search_alpha(
