@@ -9,7 +9,7 @@ CODE := train.py parse_results.py runs results trainers modeling features datase
 	benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-datasets lint types check golden coverage weights audit clean
+.PHONY: help setup demo test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden coverage weights audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -36,8 +36,11 @@ test: setup  ## run the tests
 test-slow: setup  ## run the tests that take minutes
 	$(PY) -m pytest -m slow
 
-test-datasets: setup  ## train and evaluate on a miniature of every benchmark through the scripts (minutes)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m datasets
+test-datasets: setup  ## a miniature of every benchmark: prepare, faults, every script (minutes)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target datasets-scripts datasets-prepare
+
+datasets-scripts datasets-prepare: datasets-%: setup
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m datasets $(if $(filter scripts,$*),tests/scripts,--ignore=tests/scripts)
 
 lint: setup  ## check style
 	$(PY) -m ruff check .
