@@ -1,9 +1,9 @@
 """Augmented views: drawn once per image and view from their own seed, then cycled over the epochs."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -69,9 +69,34 @@ class ViewDataset(Dataset[dict[str, Any]]):
         return self.num_views * len(self.images)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        """Read an image in one view.
+
+        Raises:
+            IndexError: Beyond the last one, which ends a loop over the data set.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"no view {index} of {len(self)}")
         view, image = divmod(index, len(self.images))  # type: ignore[arg-type]
         with seeded_randomness(derive_seed(self.seed, view, image)):
             return self.images[image]
+
+
+class Views(Protocol):
+    """One feature of V views of N images, in memory or on disk."""
+
+    def take(self, view: int, images: Tensor) -> Tensor:
+        """Return the feature of some images (B,) in one view, (B, ...)."""
+
+
+class ViewsInMemory:
+    """One feature of V views of N images as a tensor (V, N, ...)."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    def take(self, view: int, images: Tensor) -> Tensor:
+        """Return the feature of some images (B,) in one view, (B, ...)."""
+        return self.values[view][images]
 
 
 class FeatureBatches:
@@ -80,15 +105,19 @@ class FeatureBatches:
     The order depends on the seed and the epoch alone, so a resumed run goes on as the uninterrupted one would have.
 
     Args:
-        features: By name, (V, N, ...).
+        features: V views of N images by name.
         labels: (N,).
+        num_views: V.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         seed: Seed of the run.
     """
 
-    def __init__(self, features: Features, labels: Tensor, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, features: Mapping[str, Views], labels: Tensor, *, num_views: int, batch_size: int, seed: int
+    ) -> None:
         self.features = features
         self.labels = labels
+        self.num_views = num_views
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -103,7 +132,7 @@ class FeatureBatches:
     def __iter__(self) -> Iterator[Features]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-        num_views = next(iter(self.features.values())).shape[0]
-        current = {name: values[self.epoch % num_views] for name, values in self.features.items()}
+        view = self.epoch % self.num_views
         for chosen in order.split(self.batch_size):
-            yield {**{name: values[chosen] for name, values in current.items()}, "label": self.labels[chosen]}
+            features = {name: views.take(view, chosen) for name, views in self.features.items()}
+            yield {**features, "label": self.labels[chosen]}

@@ -132,6 +132,21 @@ class CLIPBackbone:
         return maps.float()
 
     @torch.no_grad()
+    def encode_regions(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images (N, 3, H, W) once to what ``encode_maps`` and ``encode_image`` give, to the last digit.
+
+        Raises:
+            ValueError: If the backbone has no attention pooling, or the images do not have its resolution.
+        """
+        trunk, pool = self._trunk(), self.attention_pool
+        self._check_size(images)
+        # The pooling reads the maps as they come: rounded to float32 in between, amp would pool other numbers.
+        with self.precision.autocast(images.device):
+            maps: Tensor = trunk(images.to(self._dtype))
+            features: Tensor = pool(maps)
+        return maps.float(), features.float()
+
+    @torch.no_grad()
     def pool_maps(self, maps: Tensor) -> Tensor:
         """Pool feature maps (N, E, h, w) by CLIP's own attention pooling to features (N, D) in float32.
 

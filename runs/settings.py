@@ -20,6 +20,9 @@ _FREE_SETTINGS = frozenset(
     {
         "DATASET.ROOT",
         "DATALOADER.NUM_WORKERS",
+        "FEATURES.LIMIT",
+        "FEATURES.STORE",
+        "FEATURES.STRICT",
         "MODEL.WEIGHTS",
         "OUTPUT_DIR",
         "RESUME",
@@ -126,7 +129,7 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     taken = {
         key: value
         for key, value in settings.items()
-        if (key.startswith((method, "MODEL.", "INPUT.")) or key in single) and key not in _FREE_SETTINGS
+        if (key.startswith((method, "MODEL.", "INPUT.", "FEATURES.")) or key in single) and key not in _FREE_SETTINGS
     }
     if f"{method}ALPHA_RULE" in taken:
         taken.update(_model_alpha(folder, method, settings, data))

@@ -4,6 +4,7 @@ Importing this module registers two trainers. Both fit scikit-learn's logistic r
 the methods, without augmentation; its C is chosen on the validation images of the same run.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from yacs.config import CfgNode
 
-from dassl.data.data_manager import build_data_loader
+from dassl.data import DatasetWrapper
 from dassl.engine import TRAINER_REGISTRY
-from features.extraction import Features, encode_all
+from features.extraction import Features
 from modeling.preprocess import IDENTITY, renormalize, unit_rows
 from trainers.few_shot import Branches, add_shared_keys, common_settings
 from trainers.zsclip import ZeroshotCLIP
@@ -49,9 +50,9 @@ class LinearProbe(ZeroshotCLIP):
 
     def _described(self, title: str, source: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         transform = self.test_loader.dataset.transform  # type: ignore[attr-defined]
-        loader = build_data_loader(self.cfg, data_source=source, tfm=transform, is_train=False, batch_size=128)
-        features, labels = encode_all(loader, self.encode, self.device, title=title, num_images=len(source))
-        return self.describe(features), labels.cpu().numpy()
+        images = DatasetWrapper(self.cfg, source or [], transform=transform)
+        stored = self.encoders.features_of(images, title=f"encode {title}")
+        return self.describe({name: stored.load(name) for name in stored.entries}), stored.labels.cpu().numpy()
 
     def before_train(self) -> None:
         """Fit, then let the toolbox go on to the evaluation."""
@@ -80,12 +81,17 @@ class LinearProbe(ZeroshotCLIP):
 class PixelProbe(LinearProbe):
     """Logistic regression on grey pixels: what the images give away without any pretraining."""
 
-    def encode(self, images: Tensor) -> Features:
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Add the pixels, which no weights stand behind."""
+        return {**super().identities(), "pixels": {"name": "grey pixels", "grid": PIXEL_GRID}}
+
+    def encode(self, images: Tensor, names: Collection[str] | None = None) -> Features:
         """Keep the pixels beside CLIP's features."""
+        features = {} if names is not None and "clip" not in names else super().encode(images)
         grey = renormalize(images, self.pixel_statistics, IDENTITY).mean(dim=1, keepdim=True)
         # The scans behind the bundled data sets have at most 12 x 12 pixels, so 16 x 16 loses nothing.
         small = F.interpolate(grey, size=(PIXEL_GRID, PIXEL_GRID), mode="area")
-        return {**super().encode(images), "pixels": small.flatten(start_dim=1)}
+        return {**features, "pixels": small.flatten(start_dim=1)}
 
     def describe(self, features: Features) -> NDArray[np.float32]:
         """Return grey pixels in [0, 1], (N, PIXEL_GRID squared)."""

@@ -116,7 +116,7 @@ OSError: Cannot read: a.png
         ([], "no trainer given; --trainer takes one of"),
         (["--trainer", "AMU", "OPTIM.LRR", "1"], "unknown configuration key 'OPTIM.LRR' in command line; the nearest"),
         (["--trainer", "AMU", "OPTIM.LR", "x"], "key OPTIM.LR in command line takes a value of type float, got 'x'"),
-        (["--trainer", "AMU", "DATASET.NAME", "Digit"], "'Digits'"),
+        (["--trainer", "AMU", "DATASET.NAME", "Digit"], "but got [Digit] (do you mean [Digits]?)"),
         (["--trainer", "AMU", "--dataset-config-file", "mnist"], "configs/datasets has: caltech101, digits, dtd"),
         (["--trainer", "AMU", "--root", "/no/such/root"], "the data root /no/such/root does not exist"),
         (["--trainer", "AMU", "--dataset-config-file", "image_folder"], "pass --root DIR"),

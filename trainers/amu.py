@@ -4,6 +4,7 @@ Source: AMU-Tuning: Effective Logit Bias for CLIP-based Few-shot Learning (CVPR 
 differ see docs/fidelity.md.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from features.extraction import Features
-from features.views import FeatureBatches, derive_seed
+from features.views import derive_seed
 from modeling.adapter import INITIALIZATIONS, Adapter, KnownClasses, average_views, initial_weight, match_classes
 from modeling.aux_encoder import load_aux_encoder
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
@@ -69,11 +70,10 @@ class AMU(FewShotTrainer):
         """Set the adapter to the class means of the training images' auxiliary features."""
         self.known_classes = None
         passes = self.settings.AUGMENT_EPOCH
-        if isinstance(self.train_loader_x, FeatureBatches) and passes <= (self.num_views or 0):
-            raw, labels = self.train_loader_x.features["aux"][:passes], self.train_loader_x.labels
-        else:
-            features, labels = self.encode_views(passes)
-            raw = features["aux"]
+        # The views that are trained on, where they suffice.
+        views = self.train_views(max(passes, self.num_views or 1), names=("aux",))
+        labels = views.labels_of_images
+        raw = views.load("aux", passes * len(labels)).unflatten(0, (passes, len(labels)))
         generator = torch.Generator().manual_seed(derive_seed(self.cfg.SEED))
         weight = initial_weight(
             average_views(raw), labels, self.num_classes, how=self.settings.INIT, generator=generator
@@ -120,11 +120,21 @@ class AMU(FewShotTrainer):
         """Number of classes of the data set that the adapter was trained on."""
         return self.num_classes if self.known_classes is None else len(self.known_classes.labels)
 
-    def encode(self, images: Tensor) -> Features:
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Add the auxiliary encoder's identity."""
+        aux = self.aux_encoder
+        identity = {"name": aux.name, "sha256": aux.sha256, "precision": self.settings.PREC}
+        return {**super().identities(), "aux": identity}
+
+    def encode(self, images: Tensor, names: Collection[str] | None = None) -> Features:
         """One image, two encoders, each with its own normalisation."""
-        with torch.no_grad(), self.precision.autocast(self.device):
-            aux = self.aux_encoder(self.pixels_for(images, self.aux_statistics)).float()
-        return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS)), "aux": aux}
+        features = {}
+        if names is None or "clip" in names:
+            features["clip"] = self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS))
+        if names is None or "aux" in names:
+            with torch.no_grad(), self.precision.autocast(self.device):
+                features["aux"] = self.aux_encoder(self.pixels_for(images, self.aux_statistics)).float()
+        return features
 
     def branch_logits(self, features: Features) -> Branches:
         """Zero-shot, auxiliary and fused logits; no auxiliary ones if the adapter knows none of the classes."""

@@ -2,6 +2,7 @@
 
 import time
 from abc import abstractmethod
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -15,16 +16,10 @@ from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
 from datasets.class_names import note_shared_names
 from datasets.validation import has_own_validation
-from features.extraction import (
-    MEMORY_LIMIT,
-    Features,
-    bytes_per_image,
-    encode_all,
-    encode_batches,
-    merge_batches,
-    progress,
-)
-from features.views import FeatureBatches, ViewDataset, derive_seed, parse_views
+from features.extraction import Features, merge_batches, progress
+from features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, memory_for_views
+from features.texts import stored_text_features
+from features.views import FeatureBatches, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
 from modeling.precision import Precision
@@ -33,6 +28,7 @@ from modeling.schedules import TableScheduler
 from modeling.text_classifier import build_text_classifier
 from trainers.classes import write_classes
 from trainers.prompts import check_prompt_source, choose_prompts
+from trainers.stores import MAPS_TYPES, check_feature_settings, code_of, feature_settings, open_store
 
 FINAL_MODELS = ("last_step", "best_val")
 SPLITS = ("val", "test")
@@ -53,6 +49,7 @@ def add_shared_keys(cfg: CfgNode) -> None:
     cfg.TRAIN.NUM_THREADS = 0  # CPU threads of torch; 0 is torch's own choice. Tiny models are fastest on one
     cfg.OPTIM.ADAM_EPS = 1e-4  # both released code bases; the toolbox has no key for it
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    cfg.FEATURES = feature_settings()
     cfg.MODEL.WEIGHTS = ""  # folder or file of official weights, for machines without a network
 
 
@@ -82,8 +79,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
         check_backbone(cfg.MODEL.BACKBONE.NAME)
         check_prompt_source(self.settings.PROMPTS)
+        check_feature_settings(cfg.FEATURES)
         self.outcome = {}
-        self._memory: dict[str, tuple[Features, Tensor]] = {}
         if cfg.OPTIM.MAX_EPOCH < 1:
             raise ValueError(f"OPTIM.MAX_EPOCH must be at least 1, got {cfg.OPTIM.MAX_EPOCH}")
         for key, accepted in (("FINAL_MODEL", FINAL_MODELS), ("SPLIT", SPLITS)):
@@ -116,8 +113,17 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         )
         self._check_input_size()
         self.pixel_statistics = _pixel_statistics(self.cfg)
-        self.text_weights = build_text_classifier(self.backbone, prompts)
+        self.store = open_store(self.cfg.FEATURES)
+        columns = self.text_features(
+            "class columns",
+            prompts,
+            lambda: build_text_classifier(self.backbone, prompts).t(),
+            num_rows=len(prompts),
+        )
+        # Classes along the last axis in memory too: another layout would change the last digits of products.
+        self.text_weights = columns.t().contiguous()
         self.build_method()
+        self.encoders = self._frozen_encoders()
 
     @abstractmethod
     def build_method(self) -> None:
@@ -157,8 +163,21 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     # ---------------------------------------------------------------------------------------------------- features
 
     @abstractmethod
-    def encode(self, images: Tensor) -> Features:
-        """Encode a batch of images, as the loaders give them, to named frozen features."""
+    def encode(self, images: Tensor, names: Collection[str] | None = None) -> Features:
+        """Encode a batch of images, as the loaders give them, to frozen features by name: those asked for, or all."""
+
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Return what tells the encoder of each feature from others, so that stored features are never mistaken.
+
+        A trainer that encodes to another feature than the ones here gives it a name and an identity of its own: the
+        name and checksum of the weights, the precision, and every setting that its numbers depend on.
+        """
+        return {"clip": self.clip_identity()}
+
+    def clip_identity(self) -> dict[str, Any]:
+        """Return what tells this CLIP from others."""
+        backbone = self.backbone
+        return {"name": backbone.name, "sha256": backbone.sha256, "precision": self.settings.PREC}
 
     @abstractmethod
     def branch_logits(self, features: Features) -> Branches:
@@ -172,31 +191,49 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         """Carry a batch from the loaders' normalisation to an encoder's."""
         return renormalize(images, self.pixel_statistics, target)
 
-    def encode_views(self, num_views: int) -> tuple[Features, Tensor]:
-        """Encode augmented views of the training images: features (V, N, ...) by name, labels (N,)."""
-        views = ViewDataset(self.dm.train_loader_x.dataset, num_views=num_views, seed=self.cfg.SEED)
-        loader = DataLoader(
-            views, batch_size=self.cfg.DATALOADER.TEST.BATCH_SIZE, num_workers=self.cfg.DATALOADER.NUM_WORKERS
+    def text_features(
+        self, kind: str, prompts: list[list[str]], compute: Callable[[], Tensor], *, num_rows: int
+    ) -> Tensor:
+        """Return text features (num_rows, D) of prompts from the store, computed first if they are not there."""
+        return stored_text_features(
+            self.store,
+            self.clip_identity(),
+            prompts,
+            kind=kind,
+            num_rows=num_rows,
+            device=self.device,
+            compute=compute,
         )
-        features, labels = encode_all(
-            loader, self.encode, self.device, title=f"encode {num_views} views", num_images=len(views)
-        )
-        images = len(views) // num_views
-        return {name: values.unflatten(0, (num_views, images)) for name, values in features.items()}, labels[:images]
 
-    def split_features(self, split: str, loader: Any) -> Any:
-        """Iterate over (features, labels) of a split; a split that fits is encoded once, a large one every time."""
-        if split in self._memory:
-            return [self._memory[split]]
-        num_images = len(loader.dataset)
-        batches = encode_batches(loader, self.encode, self.device, title=f"encode {split}")
-        if split == "test":  # read once or twice in a run: streamed, so that memory does not grow with it
-            return batches
-        first = next(batches)
-        if bytes_per_image(first[0], len(first[1])) * num_images > MEMORY_LIMIT:
-            return encode_batches(loader, self.encode, self.device, title=f"encode {split}")
-        self._memory[split] = merge_batches([first, *batches])
-        return [self._memory[split]]
+    def _frozen_encoders(self) -> FrozenEncoders:
+        loading = self.cfg.DATALOADER
+        # What the loaders normalise by decides how ``pixels_for`` changes an image before it is encoded.
+        pixels = [self.pixel_statistics.mean.flatten().tolist(), self.pixel_statistics.std.flatten().tolist()]
+        common = {"pixels": pixels, "code": code_of(type(self).encode)}
+        return FrozenEncoders(
+            self.encode,
+            {name: {**identity, **common} for name, identity in self.identities().items()},
+            device=self.device,
+            store=self.store,
+            loader=LoaderSettings(loading.TEST.BATCH_SIZE, loading.NUM_WORKERS, self.device.type == "cuda"),
+            dtypes={"maps": MAPS_TYPES[self.cfg.FEATURES.MAPS_PREC]},
+            strict=self.cfg.FEATURES.STRICT,
+        )
+
+    def train_views(self, num_views: int, *, names: Collection[str] | None = None) -> FrozenFeatures:
+        """Return features of augmented views of the training images, (V * N, ...) each, view after view.
+
+        Args:
+            num_views: V.
+            names: Features to return; all if not given.
+        """
+        return self.encoders.views_of(
+            self.dm.train_loader_x.dataset,
+            num_views=num_views,
+            seed=self.cfg.SEED,
+            title=f"encode {num_views} views",
+            names=names,
+        )
 
     # ---------------------------------------------------------------------------------------------------- training
 
@@ -213,13 +250,17 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             )
 
     def _choose_batches(self) -> None:
-        if self.num_views is not None:
-            features, labels = self.encode_views(self.num_views)
-            self.train_loader_x = FeatureBatches(
-                features, labels, batch_size=self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE, seed=self.cfg.SEED
-            )
-        else:
+        if self.num_views is None:
             self.train_loader_x = _keep_short_batch(self.train_loader_x)
+            return
+        views = self.train_views(self.num_views)
+        self.train_loader_x = FeatureBatches(
+            views.views(memory=memory_for_views(self.device)),
+            views.labels_of_images,
+            num_views=self.num_views,
+            batch_size=self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
+            seed=self.cfg.SEED,
+        )
 
     def start_method(self) -> None:
         """Initialise what is trained from the training features; nothing by default."""
@@ -316,8 +357,9 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def collect_branches(self, split: str, loader: Any) -> tuple[Branches, Tensor]:
         """Return the logits of every branch over a split, (N, C) each, and the labels (N,)."""
-        parts = [(self.branch_logits(features), labels) for features, labels in self.split_features(split, loader)]
-        merged, labels = merge_batches(parts)
+        features = self.encoders.features_of(loader.dataset, title=f"encode {split}")
+        batches = features.batches(self.cfg.DATALOADER.TEST.BATCH_SIZE)
+        merged, labels = merge_batches([(self.branch_logits(batch), labels) for batch, labels in batches])
         for name, logits in merged.items():
             if not torch.isfinite(logits).all():
                 raise FloatingPointError(f"{name} logits of the {split} images are not finite; the model is damaged")

@@ -4,6 +4,7 @@ Source: Region Attention Fine-tuning with CLIP for Few-shot Classification (ICME
 differ see docs/fidelity.md.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from modeling.losses import RegionLogits, raft_loss, region_logits
 from modeling.preprocess import CLIP_STATISTICS
 from modeling.region_attention import POOLINGS, RegionAttention
 from modeling.schedules import released_order, warmup_cosine_table
-from modeling.text_classifier import build_background_column
+from modeling.text_classifier import BACKGROUND_TEMPLATE, build_background_column, fill_templates
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
 SCHEDULES = ("warmup_cosine", "released")
@@ -71,8 +72,13 @@ class RAFT(FewShotTrainer):
     def build_method(self) -> None:
         """Copy CLIP's attention pooling and register the copy."""
         self.region_attention = RegionAttention(self.backbone.attention_pool, pooling=self.settings.POOLING)
-        background = build_background_column(self.backbone, self.classnames)
-        self.text_features = torch.cat([self.text_weights, background.unsqueeze(1)], dim=1)  # (D, C + 1)
+        background = self.text_features(
+            "background column",
+            fill_templates(self.classnames, (BACKGROUND_TEMPLATE,)),
+            lambda: build_background_column(self.backbone, self.classnames).unsqueeze(0),
+            num_rows=1,
+        )
+        self.columns = torch.cat([self.text_weights, background.t()], dim=1)  # (D, C + 1)
         self.register_trained("attnpool", self.region_attention, self._rates())
 
     def _rates(self) -> list[float]:
@@ -86,10 +92,17 @@ class RAFT(FewShotTrainer):
         )
         return released_order(table) if released else table
 
-    def encode(self, images: Tensor) -> Features:
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Add the feature maps, which come from CLIP as well."""
+        return {**super().identities(), "maps": self.clip_identity()}
+
+    def encode(self, images: Tensor, names: Collection[str] | None = None) -> Features:
         """Frozen feature maps and CLIP's own pooled vector."""
-        maps = self.backbone.encode_maps(self.pixels_for(images, CLIP_STATISTICS))
-        return {"maps": maps, "clip": self.backbone.pool_maps(maps)}
+        pixels = self.pixels_for(images, CLIP_STATISTICS)
+        if names is not None and "clip" not in names:
+            return {"maps": self.backbone.encode_maps(pixels)}
+        maps, vectors = self.backbone.encode_regions(pixels)
+        return {"maps": maps, "clip": vectors}
 
     def compare_regions(self, features: Features) -> RegionLogits:
         """Pool the maps by class and background token and compare with the texts."""
@@ -99,7 +112,7 @@ class RAFT(FewShotTrainer):
             features["clip"],
             class_vectors,
             background_vectors,
-            self.text_features,
+            self.columns,
             logit_scale=self.backbone.logit_scale,
         )
 

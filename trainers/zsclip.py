@@ -1,5 +1,7 @@
 """Zero-shot CLIP: nothing is trained; the text classifier decides."""
 
+from collections.abc import Collection
+
 from torch import Tensor
 from yacs.config import CfgNode
 
@@ -26,7 +28,7 @@ class ZeroshotCLIP(FewShotTrainer):
         """Register no model and train no epoch: a run goes straight to the evaluation."""
         self.max_epoch = 0
 
-    def encode(self, images: Tensor) -> Features:
+    def encode(self, images: Tensor, names: Collection[str] | None = None) -> Features:
         """CLIP's image features."""
         return {"clip": self.backbone.encode_image(self.pixels_for(images, CLIP_STATISTICS))}
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from features import extraction
-from features.extraction import bytes_per_image, check_memory, encode_all, encode_batches, progress
+from features.extraction import encode_batches, encode_within_memory, merge_batches, progress
 
 CPU = torch.device("cpu")
 
@@ -26,7 +25,7 @@ def encode(images: Tensor) -> dict[str, Tensor]:
 
 
 def test_features_come_in_the_loaders_order() -> None:
-    features, labels = encode_all(loader(3, 3, 1), encode, CPU, title="encode", num_images=7)
+    features, labels = merge_batches(list(encode_batches(loader(3, 3, 1), encode, CPU, title="encode")))
     assert labels.tolist() == list(range(7))
     assert features["mean"].flatten().tolist() == list(range(7))
     assert features["flat"].shape == (7, 12) and features["flat"].dtype == torch.float16
@@ -47,40 +46,63 @@ def test_batches_are_encoded_one_at_a_time_without_gradient() -> None:
     assert seen == [2, 2]
 
 
-def test_no_images() -> None:
-    with pytest.raises(ValueError, match="encode nothing: no images to encode"):
-        encode_all([], encode, CPU, title="encode nothing", num_images=0)
+class SmallDevice:
+    """Encodes as many images at once as it has room for; with no room for one it fails as CUDA does."""
 
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.tried: list[int] = []
 
-def test_bytes_per_image_by_hand() -> None:
-    features = {"clip": torch.zeros(4, 10), "maps": torch.zeros(4, 2, 3, 3).half()}
-    assert bytes_per_image(features, 4) == 10 * 4 + 18 * 2
-
-
-def test_memory_is_refused_after_the_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded = []
-
-    def counting(images: Tensor) -> dict[str, Tensor]:
-        encoded.append(len(images))
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        self.tried.append(len(images))
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
         return encode(images)
 
-    size = 4 + 12 * 2
-    monkeypatch.setattr(extraction, "MEMORY_LIMIT", 7 * size)
-    assert len(encode_all(loader(4, 3), counting, CPU, title="encode", num_images=7)[1]) == 7
-    encoded.clear()
-    monkeypatch.setattr(extraction, "MEMORY_LIMIT", 7 * size - 1)
-    with pytest.raises(
-        ValueError, match=r"features of 7 images need 0\.0 GiB of memory.*use TRAIN.VIEWS online or fewer views"
-    ):
-        encode_all(loader(4, 3), counting, CPU, title="encode", num_images=7)
-    assert encoded == [4]
+
+@pytest.mark.parametrize(
+    ("room", "tried"), [(7, [7]), (4, [7, 4, 3]), (2, [7, 4, 2, 2, 2, 1]), (1, [7, 4, 2, *[1] * 7])]
+)
+def test_a_batch_that_does_not_fit_is_encoded_in_parts(room: int, tried: list[int]) -> None:
+    device = SmallDevice(room)
+    [batch] = loader(7)
+    features, size = encode_within_memory(batch["img"], device, at_most=7)
+    assert device.tried == tried and size == max(count for count in tried if count <= room)
+    expected = encode(batch["img"])
+    assert features.keys() == expected.keys()
+    assert all(torch.equal(features[name], expected[name]) for name in expected)
 
 
-def test_the_real_limit() -> None:
-    maps = {"maps": torch.zeros(1, 2048, 7, 7)}  # RN50's, 392 KiB an image
-    check_memory(maps, 1, 10_000, title="views")
-    with pytest.raises(ValueError, match=r"views: features of 16000 images need 6\.0 GiB of memory, more than 4 GiB"):
-        check_memory(maps, 1, 16_000, title="views")
+def test_what_did_not_fit_is_not_tried_again() -> None:
+    device = SmallDevice(2)
+    features, labels = merge_batches(list(encode_batches(loader(4, 4, 1, 4), device, CPU, title="encode")))
+    assert device.tried == [4, 2, 2, 2, 2, 1, 2, 2]
+    assert labels.tolist() == features["mean"].flatten().tolist() == list(range(13))
+
+
+def test_a_short_batch_does_not_make_later_ones_smaller() -> None:
+    device = SmallDevice(4)
+    list(encode_batches(loader(1, 4), device, CPU, title="encode"))
+    assert device.tried == [1, 4]
+
+
+def test_an_image_that_does_not_fit_alone() -> None:
+    device = SmallDevice(0)
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        next(encode_batches(loader(4), device, CPU, title="encode"))
+    assert device.tried == [4, 2, 1]
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    tried = []
+
+    def broken(images: Tensor) -> dict[str, Tensor]:
+        tried.append(len(images))
+        raise RuntimeError("no kernel")
+
+    with pytest.raises(RuntimeError, match="no kernel"):
+        next(encode_batches(loader(4), broken, CPU, title="encode"))
+    assert tried == [4]
 
 
 def test_no_bar_without_a_terminal_or_when_bars_are_switched_off(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from features.views import FeatureBatches, ViewDataset, derive_seed, parse_views, seeded_randomness
+from features.views import FeatureBatches, ViewDataset, ViewsInMemory, derive_seed, parse_views, seeded_randomness
 
 
 class NoisyImages(Dataset[dict[str, Any]]):
@@ -99,6 +99,13 @@ def test_views_come_one_after_another() -> None:
     assert [dataset[index]["label"] for index in range(5)] == [0, 1, 0, 1, 0]
 
 
+def test_going_through_them_ends() -> None:
+    assert len(list(views())) == 20  # type: ignore[call-overload]
+    for index in (20, -1):
+        with pytest.raises(IndexError, match=f"no view {index} of 20"):
+            views()[index]
+
+
 def test_every_view_of_every_image_differs() -> None:
     found = read(views(), list(range(20)))
     for column in (1, 2, 3):
@@ -138,7 +145,8 @@ def test_workers_change_nothing() -> None:
 def batches(*, seed: int = 1, batch_size: int = 3, num_views: int = 2) -> FeatureBatches:
     """Seven images whose features tell view and image."""
     clip = torch.stack([torch.arange(7.0) + 100 * view for view in range(num_views)]).unsqueeze(2)
-    return FeatureBatches({"clip": clip, "aux": -clip}, torch.arange(7), batch_size=batch_size, seed=seed)
+    features = {"clip": ViewsInMemory(clip), "aux": ViewsInMemory(-clip)}
+    return FeatureBatches(features, torch.arange(7), num_views=num_views, batch_size=batch_size, seed=seed)
 
 
 def epoch(loader: FeatureBatches, number: int) -> Iterator[dict[str, Tensor]]:
@@ -178,7 +186,19 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_batches_leave_the_generators_and_the_features_alone() -> None:
     loader, before = batches(), states()
-    kept = {name: values.clone() for name, values in loader.features.items()}
+    kept = {name: views.values.clone() for name, views in in_memory(loader).items()}
     list(epoch(loader, 1))
     assert states() == before
-    assert all(torch.equal(loader.features[name], kept[name]) for name in kept)
+    assert all(torch.equal(views.values, kept[name]) for name, views in in_memory(loader).items())
+
+
+def in_memory(loader: FeatureBatches) -> dict[str, ViewsInMemory]:
+    found = {name: views for name, views in loader.features.items() if isinstance(views, ViewsInMemory)}
+    assert found.keys() == {"clip", "aux"}
+    return found
+
+
+def test_views_in_memory_are_taken_by_view_and_image() -> None:
+    values = torch.arange(24.0).view(2, 4, 3)
+    found = ViewsInMemory(values).take(1, torch.tensor([3, 0, 3]))
+    assert found.tolist() == [[21, 22, 23], [12, 13, 14], [21, 22, 23]]

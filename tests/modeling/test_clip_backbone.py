@@ -115,6 +115,8 @@ def test_maps_then_pooling_is_the_image_encoder(resolution: int, layers: Any, wi
     maps = backbone.encode_maps(images(3, resolution))
     assert backbone.grid == (side, side) and maps.shape == (3, 32 * width, side, side) and maps.dtype == torch.float32
     assert torch.equal(backbone.pool_maps(maps), backbone.encode_image(images(3, resolution)))
+    both = backbone.encode_regions(images(3, resolution))
+    assert torch.equal(both[0], maps) and torch.equal(both[1], backbone.encode_image(images(3, resolution)))
     assert backbone.model.visual.attnpool is pool is backbone.attention_pool
     assert all(torch.equal(value, before[key]) for key, value in backbone.model.state_dict().items())
 
@@ -138,6 +140,9 @@ def test_low_precision_is_close_and_gives_float32(precision: str, tiny_state: St
     assert backbone.model.dtype == (torch.float16 if precision == "fp16" else torch.float32)
     maps = backbone.encode_maps(images(2, 64))
     torch.testing.assert_close(backbone.pool_maps(maps), backbone.encode_image(images(2, 64)), rtol=0.05, atol=0.02)
+    both, alone = backbone.encode_regions(images(2, 64)), backbone.encode_image(images(2, 64))
+    assert torch.equal(both[0], maps) and torch.equal(both[1], alone)  # one entry of the store serves all methods
+    assert {features.dtype for features in both} == {torch.float32}
 
 
 def test_unknown_precision(tiny_state: State, tmp_path: Path) -> None:
@@ -160,6 +165,8 @@ def test_maps_of_another_grid(side: int, tiny_clip: Any) -> None:
     for pool in (backbone.pool_maps, RegionAttention(backbone.attention_pool)):
         with pytest.raises(ValueError, match=re.escape(message)):
             pool(maps)
+    with pytest.raises(ValueError, match=f"images of {side} x {side} pixels do not fit backbone 'test'"):
+        backbone.encode_regions(images(1, side))
 
 
 def test_grids_of_equal_area_differ() -> None:
@@ -176,6 +183,8 @@ def test_a_vision_transformer_encodes_but_has_no_pooling(tiny_clip: Any, tmp_pat
     for use in (lambda: backbone.attention_pool, lambda: backbone.grid, lambda: backbone.encode_maps(images(1, 64))):
         with pytest.raises(ValueError, match=message):
             use()
+    with pytest.raises(ValueError, match=message):
+        backbone.encode_regions(images(1, 64))
 
 
 # ------------------------------------------------------------------------------------------------------- bad names

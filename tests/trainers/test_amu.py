@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 import trainers.amu
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.image_folder import ImageFolder
+from features.extraction import encode_batches, merge_batches
+from features.views import ViewDataset
 from modeling.adapter import average_views, initial_weight
 from modeling.fusion import UNCERTAINTY_KINDS, fuse_logits, standardize_logits
 from modeling.losses import amu_loss
@@ -30,6 +33,20 @@ def started(trainer: Any) -> Any:
 def start_weight(trainer: Any) -> torch.Tensor:
     weight: torch.Tensor = started(trainer).adapter.fc.weight.detach()
     return weight
+
+
+def encoded(trainer: Any, split: str) -> Iterator[Any]:
+    """Features and labels of a split, encoded here and not taken from the store."""
+    loader = {"val": trainer.val_loader, "test": trainer.test_loader}[split]
+    return encode_batches(loader, trainer.encode, trainer.device, title=split)
+
+
+def aux_views(trainer: Any, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Auxiliary features of the first views of the training images, encoded here: (count, N, F), and labels (N,)."""
+    views = ViewDataset(trainer.dm.train_loader_x.dataset, num_views=count, seed=trainer.cfg.SEED)
+    loader = DataLoader(views, batch_size=100)
+    features, labels = merge_batches(list(encode_batches(loader, trainer.encode, trainer.device, title="views")))
+    return features["aux"].unflatten(0, (count, -1)), labels[: len(labels) // count]
 
 
 @pytest.mark.parametrize("kind", sorted(set(UNCERTAINTY_KINDS) - {"top5"}))
@@ -57,7 +74,7 @@ def test_top5_needs_five_classes(make_images: Any, train_main: Train, tmp_path: 
 
 def test_the_auxiliary_branch(build: Train) -> None:
     released, paper = (started(build("AMU", "TRAINER.AMU.STANDARDIZE_AUX", flag)) for flag in ("True", "False"))
-    features, _ = next(iter(paper.split_features("test", paper.test_loader)))
+    features, _ = next(encoded(paper, "test"))
     with torch.no_grad():
         raw = unit_rows(features["aux"]) @ paper.adapter.fc.weight.t()
         torch.testing.assert_close(paper.branch_logits(features)["aux"], raw)
@@ -67,24 +84,24 @@ def test_the_auxiliary_branch(build: Train) -> None:
 def test_the_start_is_the_class_means_of_the_first_view(build: Train) -> None:
     trainer = build("AMU")
     found = start_weight(trainer)
-    raw, labels = trainer.train_loader_x.features["aux"], trainer.train_loader_x.labels
-    first = unit_rows(raw[0])
+    views, labels = trainer.train_loader_x.features["aux"], trainer.train_loader_x.labels
+    first, second = (unit_rows(views.take(view, torch.arange(6))) for view in (0, 1))
     expected = torch.stack([first[labels == label].mean(dim=0) for label in range(3)])
-    assert raw.shape[:2] == (2, 6)
+    assert not torch.allclose(first, second) and trainer.num_views == 2
     torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("views", ["2", "3", "online"])
 def test_the_start_can_be_averaged_over_passes(views: str, build: Train) -> None:
     trainer = build("AMU", "TRAINER.AMU.AUGMENT_EPOCH", "2", "TRAIN.VIEWS", views)
-    features, labels = trainer.encode_views(2)
-    torch.testing.assert_close(start_weight(trainer), initial_weight(average_views(features["aux"]), labels, 3))
+    aux, labels = aux_views(trainer, 2)
+    torch.testing.assert_close(start_weight(trainer), initial_weight(average_views(aux), labels, 3))
 
 
 def test_more_passes_than_cached_views(build: Train) -> None:
     trainer = build("AMU", "TRAINER.AMU.AUGMENT_EPOCH", "3", "TRAIN.VIEWS", "2")
-    features, labels = trainer.encode_views(3)
-    torch.testing.assert_close(start_weight(trainer), initial_weight(average_views(features["aux"]), labels, 3))
+    aux, labels = aux_views(trainer, 3)
+    torch.testing.assert_close(start_weight(trainer), initial_weight(average_views(aux), labels, 3))
 
 
 def test_unbalanced_classes(build: Train, make_images: Any, tmp_path: Path) -> None:
@@ -195,7 +212,7 @@ def test_another_data_set_with_some_of_the_classes(
     trainer = build("AMU", root=root)
     trainer.load_model(str(model), epoch=4)
     weight = torch.load(model / "adapter" / "model.pth.tar-4", weights_only=True)["state_dict"]["fc.weight"]
-    features, _ = next(iter(trainer.split_features("test", trainer.test_loader)))
+    features, _ = next(encoded(trainer, "test"))
     with torch.no_grad():
         found = trainer.branch_logits(features)
         aux = standardize_logits(unit_rows(features["aux"]) @ weight[[0, 2]].t())

@@ -1,14 +1,16 @@
 """The base of the trainers, tried out by the smallest of them where one is needed."""
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
-from features import extraction
+from features.views import ViewDataset
 from modeling.aux_encoder import load_aux_encoder
 from modeling.clip_backbone import load_clip
 from trainers import few_shot
@@ -127,14 +129,17 @@ def test_no_image_of_an_epoch_is_lost(batch: str, sizes: list[int], build: Train
 
 def test_cached_views_differ_and_are_the_encoded_images(build: Train) -> None:
     trainer = build("AMU", "TRAIN.VIEWS", "3")
-    features, labels = trainer.encode_views(3)
-    assert features["clip"].shape == (3, 6, 64) and labels.tolist() == [
-        item.label for item in trainer.dm.dataset.train_x
-    ]
-    assert not torch.allclose(features["clip"][0], features["clip"][1])
-    plain = build("AMU", "INPUT.TRANSFORMS", "('normalize',)")
-    fixed, _ = plain.encode_views(2)
-    assert torch.equal(fixed["clip"][0], fixed["clip"][1])  # without augmentation all views are one
+    stored = trainer.train_views(3)
+    assert stored.labels_of_images.tolist() == [item.label for item in trainer.dm.dataset.train_x]
+    assert stored.labels.tolist() == 3 * stored.labels_of_images.tolist()
+    views = ViewDataset(trainer.dm.train_loader_x.dataset, num_views=3, seed=trainer.cfg.SEED)
+    expected = trainer.encode(torch.stack([item["img"] for item in views]))  # type: ignore[attr-defined]
+    for name, width in (("clip", 64), ("aux", 192)):
+        found = stored.load(name)
+        assert found.shape == (18, width) and torch.equal(found, expected[name])
+        assert not torch.allclose(found[:6], found[6:12])
+    plain = build("AMU", "INPUT.TRANSFORMS", "('normalize',)").train_views(2).load("clip")
+    assert torch.equal(plain[:6], plain[6:])  # without augmentation all views are one
 
 
 def test_epochs_take_turns_with_the_views_in_new_orders(build: Train) -> None:
@@ -146,56 +151,33 @@ def test_epochs_take_turns_with_the_views_in_new_orders(build: Train) -> None:
         shown.append(torch.cat([batch["clip"] for batch in trainer.train_loader_x]))
     views = trainer.train_loader_x.features["clip"]
     for epoch, found in enumerate(shown):
-        view = views[epoch % 2]
+        view = views.take(epoch % 2, torch.arange(6))
         assert sorted(found.sum(dim=1).tolist()) == sorted(view.sum(dim=1).tolist())
         assert not torch.equal(found, view)
     assert not torch.equal(shown[0], shown[2])  # the same view
 
 
-def test_views_do_not_depend_on_what_was_drawn_before(build: Train) -> None:
-    trainer = build("RAFT")
-    first, _ = trainer.encode_views(2)
-    torch.manual_seed(77)
-    second, _ = trainer.encode_views(2)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+def test_views_do_not_depend_on_what_was_drawn_before(build: Train, tmp_path: Path) -> None:
+    drawn = []
+    for number in range(2):
+        trainer = build("RAFT", "FEATURES.STORE", str(tmp_path / str(number)))
+        torch.manual_seed(77 * number)
+        features = trainer.train_views(2)
+        drawn.append({name: features.load(name) for name in ("clip", "maps")})
+    assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
 
 
-def test_memory_is_refused_with_the_way_out(train_main: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "MEMORY_LIMIT", 1000)
-    run = train_main("RAFT")
-    assert run.status == 1 and "features of 12 images need" in run.error and "use TRAIN.VIEWS online" in run.error
-    assert train_main("RAFT", "TRAIN.VIEWS", "online", "OPTIM.MAX_EPOCH", "1").status == 0
+def test_extraction_leaves_the_random_numbers_of_the_run_alone(build: Train, tmp_path: Path) -> None:
+    """A run whose features are stored already must draw what the first one drew."""
+    trainer = build("AMU", "FEATURES.STORE", str(tmp_path / "store"), "DATALOADER.NUM_WORKERS", "1")
+    before = states()
+    trainer.train_views(2)
+    trainer.collect_branches("test", trainer.test_loader)
+    assert states() == before
 
 
-def test_a_split_that_fits_is_encoded_once_and_one_that_does_not_every_time(
-    build: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainer = build("RAFT")
-    encoded = []
-    original = trainer.encode
-
-    def counting(images: torch.Tensor) -> Any:
-        encoded.append(len(images))
-        return original(images)
-
-    monkeypatch.setattr(trainer, "encode", counting)
-    small = [trainer.collect_branches("val", trainer.val_loader) for _ in range(3)]
-    assert encoded == [6]
-    trainer._memory.clear()
-    encoded.clear()
-    monkeypatch.setattr(few_shot, "MEMORY_LIMIT", 0)
-    large = trainer.collect_branches("val", trainer.val_loader)
-    assert encoded == [6, 6]  # once to measure, once to use
-    assert all(torch.equal(large[0][name], small[2][0][name]) for name in large[0])
-    assert torch.equal(large[1], small[0][1])
-
-
-def test_the_test_split_is_streamed(build: Train) -> None:
-    trainer = build("RAFT", "DATALOADER.TEST.BATCH_SIZE", "2")
-    streamed, labels = trainer.collect_branches("test", trainer.test_loader)
-    assert "test" not in trainer._memory and len(labels) == 9
-    whole = build("RAFT").collect_branches("test", build("RAFT").test_loader)[0]
-    torch.testing.assert_close(streamed["zero_shot"], whole["zero_shot"], rtol=1e-4, atol=1e-4)
+def states() -> list[Any]:
+    return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # type: ignore[index]
 
 
 def test_the_last_evaluation_is_what_outcome_keeps(build: Train) -> None:

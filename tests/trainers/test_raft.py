@@ -35,10 +35,10 @@ def moved(trainer: Any, start: dict[str, torch.Tensor]) -> bool:
 
 def test_the_text_features_end_with_the_background(build: Train) -> None:
     trainer = build("RAFT")
-    assert trainer.text_features.shape == (64, 4)
-    assert torch.equal(trainer.text_features[:, :3], trainer.text_weights)
+    assert trainer.columns.shape == (64, 4)
+    assert torch.equal(trainer.columns[:, :3], trainer.text_weights)
     background = build_background_column(trainer.backbone, ["bear", "red_fox", "sea lion"])
-    assert torch.equal(trainer.text_features[:, 3], background) and float(background.norm()) < 1
+    assert torch.equal(trainer.columns[:, 3], background) and float(background.norm()) < 1
 
 
 def test_the_ends_of_alpha_are_the_branches(build: Train) -> None:

@@ -1,0 +1,72 @@
+"""From the configuration to the feature store of a run: FEATURES.*."""
+
+import re
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from features.descriptions import describe
+from features.store import FeatureStore, default_folder
+
+OFF = "off"
+MAPS_TYPES = {"fp16": torch.float16, "fp32": torch.float32}
+_OWN_TRAINERS = ("trainers.amu", "trainers.raft", "trainers.zsclip")
+_UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def feature_settings() -> CfgNode:
+    """Return the keys of the feature store."""
+    node = CfgNode()
+    node.STORE = ""  # folder; "" is features/ in the project's cache, "off" forgets everything after the run
+    node.LIMIT = "50G"  # what the store may hold; what was not used for longest goes first
+    node.STRICT = False  # tell images by their content instead of size and time of the last change
+    node.MAPS_PREC = "fp16"  # precision of feature maps on disk: fp16 (RN50: 200 KB an image), fp32
+    return node
+
+
+def check_feature_settings(node: CfgNode) -> None:
+    """Refuse settings of the store that mean nothing.
+
+    Raises:
+        ValueError: Naming the key and what is accepted.
+    """
+    parse_limit(node.LIMIT)
+    if node.MAPS_PREC not in MAPS_TYPES:
+        raise ValueError(f"unknown FEATURES.MAPS_PREC {node.MAPS_PREC!r}; choose from {', '.join(MAPS_TYPES)}")
+
+
+def parse_limit(text: str) -> int:
+    """Read FEATURES.LIMIT: a number with M, G or T, in bytes.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    match = re.fullmatch(r"(\d+)([MGT])", str(text))
+    if match is None:
+        raise ValueError(f"FEATURES.LIMIT must be a number with M, G or T, such as 50G, got {text!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def code_of(encode: Callable[..., Any]) -> Any:
+    """Describe the code that encodes images, where it is not this project's own.
+
+    The project's trainers share what they store, and a change of their numbers raises ``features.frozen.VERSION``.
+    A trainer from elsewhere, which may be edited between two runs, shares only with its own unchanged file.
+    """
+    return None if encode.__module__ in _OWN_TRAINERS else describe(encode)
+
+
+def open_store(node: CfgNode) -> FeatureStore:
+    """Return the store that FEATURES.STORE names; "off" is a temporary one that goes with the object."""
+    limit = parse_limit(node.LIMIT)
+    if node.STORE != OFF:
+        return FeatureStore(Path(node.STORE).expanduser() if node.STORE else default_folder(), limit=limit)
+    folder = tempfile.TemporaryDirectory(prefix="amu-raft-features-", ignore_cleanup_errors=True)
+    store = FeatureStore(Path(folder.name), limit=limit)
+    weakref.finalize(store, folder.cleanup)
+    return store
