@@ -5,11 +5,12 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
+BENCH ?= docs/performance
 CODE := train.py parse_results.py runs results trainers modeling features datasets downloads pretraining scripts \
 	benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden coverage weights audit clean
+.PHONY: help setup demo test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden bench coverage weights audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -54,6 +55,12 @@ check: lint types test  ## everything that .ci/run does
 
 golden: setup  ## compare with the recorded reference numbers
 	$(PY) -m tests.golden tests/data/golden
+
+bench: setup  ## time the fast paths against the slow ones (see docs/performance.md)
+	$(PY) -m benchmarks.region_attention --json $(BENCH)/region_attention.json
+	$(PY) -m benchmarks.extraction --json $(BENCH)/extraction.json
+	$(PY) -m benchmarks.whole_run --json $(BENCH)/whole_run.json
+	$(PY) -m benchmarks.sweep_cost --json $(BENCH)/sweep_cost.json
 
 coverage: setup  ## run the tests and report coverage
 	$(PY) -m pytest --cov --cov-report=term

@@ -11,6 +11,8 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Features = dict[str, Tensor]
 Encode = Callable[[Tensor], Features]
+MALLOC_BLOCK = 32 << 20  # glibc hands larger blocks back to the system and clears new ones: a third of the time
+WIDEST_LAYER = 64 * 4 // 4  # bytes per pixel of a residual network's first layer: 64 channels, float32, half the side
 
 
 def progress(items: Iterable[Item], title: str) -> Iterable[Item]:
@@ -39,6 +41,8 @@ def encode_batches(
     fitting: int | None = None
     for batch in progress(loader, title):
         images = batch["img"].to(device, non_blocking=True, memory_format=layout)
+        if fitting is None and device.type == "cpu":
+            fitting = part_for_cpu(images)
         features, size = encode_within_memory(images, encode, at_most=fitting or len(images))
         if size < len(images):
             fitting = size  # what did not fit once is not tried again with every batch
@@ -69,6 +73,11 @@ def encode_within_memory(images: Tensor, encode: Encode, *, at_most: int) -> tup
                 raise
         torch.cuda.empty_cache()  # outside, where the error no longer holds on to what did not fit
         size = -(-size // 2)
+
+
+def part_for_cpu(images: Tensor) -> int:
+    """Return how many images (B, 3, H, W) a CPU encodes fastest together: few enough for memory that is used again."""
+    return max(1, MALLOC_BLOCK // (WIDEST_LAYER * images.shape[-2] * images.shape[-1]))
 
 
 def merge_batches(parts: Sequence[tuple[Features, Tensor]]) -> tuple[Features, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from features.extraction import encode_batches, encode_within_memory, merge_batches, progress
+from features.extraction import Features, encode_batches, encode_within_memory, merge_batches, part_for_cpu, progress
 
 CPU = torch.device("cpu")
 
@@ -112,3 +112,27 @@ def test_no_bar_without_a_terminal_or_when_bars_are_switched_off(
     monkeypatch.setenv("TQDM_DISABLE", "1")
     assert list(progress(iter("ab"), "title")) == ["a", "b"]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("side", "part"), [(224, 10), (64, 128), (4096, 1)])
+def test_a_cpu_encodes_parts_whose_first_layer_fits_one_block_of_malloc(side: int, part: int) -> None:
+    # 64 channels in float32 at half the side: 224 pixels make 3.2 MB an image, of which ten fit 32 MiB.
+    assert part_for_cpu(torch.empty(1, 3, side, side, device="meta")) == part
+
+
+def test_a_cpu_encodes_a_large_batch_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def encode(images: Tensor) -> Features:
+        sizes.append(len(images))
+        return {"sum": images.sum(dim=(1, 2, 3))}
+
+    monkeypatch.setattr("features.extraction.part_for_cpu", lambda images: 2)
+    batches = [
+        {"img": torch.rand(5, 3, 4, 4), "label": torch.zeros(5)},
+        {"img": torch.rand(1, 3, 4, 4), "label": torch.zeros(1)},
+    ]
+    found = list(encode_batches(batches, encode, torch.device("cpu"), title="encode"))
+    assert sizes == [2, 2, 1, 1]
+    for batch, (features, _) in zip(batches, found, strict=True):
+        assert torch.equal(features["sum"], batch["img"].sum(dim=(1, 2, 3)))
