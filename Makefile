@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 BENCH ?= docs/performance
-CODE := train.py parse_results.py runs results trainers modeling features datasets downloads pretraining scripts \
+CODE := train.py predict.py parse_results.py prediction runs results trainers modeling features datasets downloads pretraining scripts \
 	benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
@@ -61,6 +61,7 @@ bench: setup  ## time the fast paths against the slow ones (see docs/performance
 	$(PY) -m benchmarks.extraction --json $(BENCH)/extraction.json
 	$(PY) -m benchmarks.whole_run --json $(BENCH)/whole_run.json
 	$(PY) -m benchmarks.sweep_cost --json $(BENCH)/sweep_cost.json
+	$(PY) -m benchmarks.prediction --json $(BENCH)/prediction.json
 
 coverage: setup  ## run the tests and report coverage
 	$(PY) -m pytest --cov --cov-report=term

@@ -1,158 +1,86 @@
-"""ImageFolder: the user's own images, one folder per class, never written to."""
+"""ImageFolder: the user's own images, in folders or in a list, never written to."""
 
-import os
-import random
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dassl.data.datasets import DATASET_REGISTRY, Datum
-from datasets.coop_layout import existing_root
+from dassl.data.datasets import DATASET_REGISTRY
 from datasets.few_shot import FewShotDataset
-from datasets.split_file import SPLIT_NAMES, Split
+from datasets.own_folders import list_folders
+from datasets.own_listing import Listing, check_listing
+from datasets.own_lists import LIST_ENDINGS, list_rows
+from datasets.own_names import class_names
+from datasets.own_split import describe_division, make_split, too_small
+from datasets.split_file import Split
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PROMPT_FILE = "prompts.json"
 
 
 @DATASET_REGISTRY.register()
 class ImageFolder(FewShotDataset):
-    """Images in DATASET.ROOT/<class>/ or DATASET.ROOT/{train,val,test}/<class>/; the folder's name is the class name.
+    """Images in DATASET.ROOT, a folder or a list; docs/own_images.md tells what they may look like.
 
-    Without split folders each class is divided 50/20/30 into train, val and test, the same way every time. The
-    validation folder may be missing and may also be called "valid" or "validation".
+    Attributes:
+        prompt_file: "prompts.json" where that file lies beside the images, else "".
+        has_own_prompts: Whether it does, so that its sentences are the data set's own.
     """
 
     templates = ("a photo of a {}.",)
 
     def __init__(self, cfg: "CfgNode") -> None:
         if not cfg.DATASET.ROOT:
-            raise ValueError("DATASET.ROOT is not given; ImageFolder reads ROOT/<class>/*.jpg: pass --root DIR")
-        root = existing_root(cfg)
-        self.dataset_dir = str(root)
-        super().__init__(cfg, read_image_folder(root), source=root, root=root)
+            raise ValueError("DATASET.ROOT is not given; ImageFolder reads a folder or a list: pass --data PATH")
+        source = Path(cfg.DATASET.ROOT).expanduser().absolute()
+        listing, split = read_own_images(source)
+        folder = folder_of(source)
+        self.dataset_dir = str(folder)
+        self.has_own_prompts = (folder / PROMPT_FILE).is_file()
+        self.prompt_file = PROMPT_FILE if self.has_own_prompts else ""  # type: ignore[misc]
+        self._keys = {item.impath: listing.classes[item.label] for item in split.train}
+        super().__init__(cfg, split, source=source, root=folder)
+
+    @property
+    def class_keys(self) -> list[str]:
+        """Folders, or labels of the list, in label order: names may repeat, they do not."""
+        keys = {item.label: self._keys[item.impath] for item in self.train_x}
+        return [key for _, key in sorted(keys.items())]
 
 
-def read_image_folder(root: Path) -> Split:
-    """List the images of a folder with or without split folders.
-
-    Raises:
-        ValueError: If there are fewer than two classes, a class has no images, or split folders do not fit together.
-    """
-    split_folders = find_split_folders(root)
-    if not split_folders:
-        listing = list_classes(root)
-        require_two_classes(listing, root)
-        return divide(listing)
-    listings = {name: list_classes(folder) for name, folder in split_folders.items()}
-    require_two_classes(listings["train"], split_folders["train"])
-    for name, listing in listings.items():
-        differing = sorted(listing.keys() ^ listings["train"].keys())
-        if differing:
-            raise ValueError(
-                f"{root}: {split_folders[name].name}/ and train/ differ in the classes {_quoted(differing)}"
-            )
-    return Split(*(_items(listings.get(name, {})) for name in SPLIT_NAMES))
-
-
-def find_split_folders(root: Path) -> dict[str, Path]:
-    """Return the folders of train, test and perhaps val, or nothing where the folders are classes.
-
-    Folders are splits if both train and test exist, or if every folder has the name of a split.
+def read_own_images(source: Path) -> tuple[Listing, Split]:
+    """List the images of a folder or a list, name their classes and divide what is not divided.
 
     Raises:
-        ValueError: If train or test is missing, or val is there twice.
+        FileNotFoundError: If there is no such folder or file.
+        ValueError: If it cannot be trained on.
     """
-    found: dict[str, list[Path]] = {}
-    others = []
-    for folder in subfolders(root):
-        name = SPLIT_FOLDERS.get(folder.name.lower())
-        found.setdefault(name, []).append(folder) if name else others.append(folder.name)
-    if not found or (others and not {"train", "test"} <= found.keys()):
-        return {}
-    for name in ("train", "test"):
-        if name not in found:
-            raise ValueError(f"{root} has split folders but no {name}/; expected train/, test/ and perhaps val/")
-    for name, folders in found.items():
-        if len(folders) > 1:
-            raise ValueError(
-                f"{root} has {len(folders)} folders for {name}: {_quoted(f.name for f in folders)}; keep one"
-            )
-    if others:
-        warnings.warn(f"{root} has train/ and test/; not read: {_quoted(others)}", stacklevel=2)
-    return {name: folders[0] for name, folders in found.items()}
+    listing = check_listing(list_images(source), source)
+    names = class_names(folder_of(source), listing.classes)
+    if small := too_small(listing):
+        warnings.warn(small, stacklevel=2)
+    if division := describe_division(listing):
+        print(f"{source}: {division}")
+    return listing, make_split(listing, names)
 
 
-def list_classes(folder: Path) -> dict[str, list[Path]]:
-    """Return the sorted images of each class folder, at any depth, by class name in sorted order.
+def list_images(source: Path) -> Listing:
+    """List the images of a folder or a list.
 
     Raises:
-        ValueError: If a class folder has no images.
+        FileNotFoundError: If there is no such folder or file.
+        ValueError: If it is damaged, or a file that is no list.
     """
-    listing = {sub.name: images_below(sub) for sub in subfolders(folder)}
-    empty = [name for name, images in listing.items() if not images]
-    if empty:
-        raise ValueError(f"no images in {_quoted(empty)} of {folder}; accepted endings are {' '.join(ENDINGS)}")
-    return listing
+    if source.is_dir():
+        return list_folders(source)
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist; give a folder of images or a list of them by --data")
+    if source.suffix.lower() not in LIST_ENDINGS:
+        raise ValueError(f"{source} is neither a folder nor a list; lists end in {', '.join(LIST_ENDINGS)}")
+    return list_rows(source)
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """Return the sub-folders that are not hidden, sorted by name."""
-    return sorted(sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith("."))
-
-
-def is_image(name: str) -> bool:
-    """Tell by its name whether a file is an image; hidden files, as macOS leaves beside images, are none."""
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Return every image at any depth, sorted; hidden files and folders are skipped."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if is_image(name)]
-    return sorted(found)
-
-
-def require_two_classes(listing: dict[str, list[Path]], folder: Path) -> None:
-    """Raise a ValueError that shows the expected layout if there is nothing to tell apart."""
-    if len(listing) < 2:
-        found = f"only the class folder {_quoted(listing)}" if listing else "no class folders"
-        raise ValueError(f"{folder} has {found}; expected two or more, as in {folder}/<class>/<image>.jpg")
-
-
-def divide(listing: dict[str, list[Path]]) -> Split:
-    """Divide each class into 50 % train, 20 % val and 30 % test, shuffled by a private generator.
-
-    The generator is seeded with the class name, so that adding a class leaves the others as they are. The first image
-    goes to train and the second to test, however small the class.
-    """
-    single = [classname for classname, images in listing.items() if len(images) == 1]
-    if single:
-        warnings.warn(f"one image only, so none to test with: {_quoted(single)}", stacklevel=2)
-    parts: dict[str, dict[str, list[Path]]] = {name: {} for name in SPLIT_NAMES}
-    for classname, images in listing.items():
-        order = list(images)
-        random.Random(classname).shuffle(order)
-        num_train, num_val = max(1, len(order) // 2), len(order) // 5
-        parts["train"][classname] = order[:num_train]
-        parts["val"][classname] = order[num_train : num_train + num_val]
-        parts["test"][classname] = order[num_train + num_val :]
-    return Split(*(_items(parts[name]) for name in SPLIT_NAMES))
-
-
-def _items(listing: dict[str, list[Path]]) -> list[Datum]:
-    return [
-        Datum(impath=str(path), label=label, classname=classname)
-        for label, (classname, images) in enumerate(listing.items())
-        for path in images
-    ]
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+def folder_of(source: Path) -> Path:
+    """Return where classnames.txt and prompts.json are looked for: in the folder, or beside the list."""
+    return source if source.is_dir() else source.parent

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from dassl.data.datasets import Datum
-from datasets.image_folder import ENDINGS, images_below, subfolders
+from datasets.image_files import ENDINGS, images_below, subfolders
 from datasets.listed_item import listed_item
 from datasets.split_file import Split, by_label
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from datasets.class_names import shortened
-from datasets.image_folder import ENDINGS, is_image
+from datasets.image_files import ENDINGS, is_image
 
 Listing = dict[str, list[str]]  # names of images by class folder
 

@@ -98,7 +98,7 @@ class FrozenEncoders:
             "version": VERSION,
             "images": image_identity([item.impath for item in items], strict=self.strict),
             "transform": describe(images.transform),
-            "reader": describe(type(images)),
+            "reader": describe([type(images), getattr(type(images), "read_image", None)]),
             "versions": library_versions(),
             "arithmetic": {**describe_arithmetic(self.device), "batch": self.loader.batch_size},
         }

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from modeling.official_weights import AUX_FILES, official_weights
 from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
 from modeling.state_files import bundled_weights, load_state_file, sha256_of
 
 _FIRST_BLOCK = "layer1.0.conv1.weight"
@@ -31,7 +31,7 @@ class AuxEncoder(nn.Module):
         sha256: Checksum of its weight file, "" if it was not read from one.
     """
 
-    def __init__(self, network: ResNet, *, name: str, feature_dim: int, input_resolution: int | None = None) -> None:
+    def __init__(self, network: nn.Module, *, name: str, feature_dim: int, input_resolution: int | None = None) -> None:
         super().__init__()
         self.network = network.requires_grad_(False)
         self.name = name
@@ -98,43 +98,6 @@ def _weights_path(name: str, weights: Path | str | None) -> Path:
     return path
 
 
-def build_resnet(
-    block: type[BasicBlock] | type[Bottleneck],
-    layers: list[int],
-    *,
-    widths: list[int],
-    stem_width: int = 64,
-    stem_kernel: int = 7,
-    max_pool: bool = True,
-    groups: int = 1,
-    width_per_group: int = 64,
-) -> ResNet:
-    """Build a residual network with torchvision's parameter names and without a classifier.
-
-    Args:
-        block: torchvision's BasicBlock or Bottleneck.
-        layers: Blocks in each of the four stages.
-        widths: Planes of each stage; a Bottleneck stage puts out four times as many channels.
-        stem_width: Channels after the first convolution, which has stride 2.
-        stem_kernel: Its kernel size.
-        max_pool: Whether max pooling with stride 2 follows.
-        groups: Groups of the 3 x 3 convolutions of a Bottleneck.
-        width_per_group: Their channels per group where the stage has 64 planes.
-    """
-    # The stock constructor fixes the widths to 64 .. 512, so its stages are replaced; "meta" keeps that free of cost.
-    with torch.device("meta"):
-        network = ResNet(block, [1, 1, 1, 1], groups=groups, width_per_group=width_per_group)
-    network.inplanes = stem_width
-    network.conv1 = nn.Conv2d(3, stem_width, stem_kernel, stride=2, padding=stem_kernel // 2, bias=False)
-    network.bn1 = nn.BatchNorm2d(stem_width)
-    for stage, (planes, blocks) in enumerate(zip(widths, layers, strict=True), start=1):
-        setattr(network, f"layer{stage}", network._make_layer(block, planes, blocks, stride=1 if stage == 1 else 2))
-    if not max_pool:
-        network.maxpool = nn.Identity()  # type: ignore[assignment]
-    network.fc = nn.Identity()  # type: ignore[assignment]
-    return network
-
-
 def _encoder_state(loaded: object) -> dict[str, Tensor]:
     """Find the encoder's entries in a checkpoint: out of its nest, without prefix and heads."""
     for nest in _NESTS:
@@ -179,7 +142,7 @@ def _encoder_from(state: dict[str, Tensor], *, name: str) -> AuxEncoder:
     if resolution is None and kernel != 7:
         raise ValueError(f"'conv1.weight' has a {kernel} x {kernel} kernel; without {_RESOLUTION!r} it must be 7 x 7")
     with torch.device("meta"):
-        network = build_resnet(
+        network = ResidualNetwork(
             Bottleneck if bottleneck else BasicBlock,
             [len({key.split(".")[1] for key in state if key.startswith(f"layer{i}.")}) for i in (1, 2, 3, 4)],
             widths=widths,

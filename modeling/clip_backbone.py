@@ -235,7 +235,7 @@ def _weights_path(name: str, weights: Path | str | None) -> Path:
 
 
 def _build(state: Any, path: Path) -> Any:
-    from modeling.clip_package import clip_model  # imports torchvision: a second that --help need not wait for
+    from modeling.clip_package import clip_model  # a package that may be a checkout of the user's
 
     state = _state_dict(state)
     missing = [key for key in _LAYOUT if key not in state]

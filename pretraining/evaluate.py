@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from clip import clip
 from torch import Tensor
-from torchvision.models.resnet import BasicBlock
 
-from modeling.aux_encoder import AuxEncoder, build_resnet, load_aux_encoder
+from modeling.aux_encoder import AuxEncoder, load_aux_encoder
+from modeling.residual_network import BasicBlock, ResidualNetwork
 from modeling.state_files import BUNDLED
 from pretraining.captions import BACKGROUNDS, COLOURS, DIGIT_NAMES, DIGIT_TEMPLATE, OBJECTS, SHAPE_TEMPLATE
 from pretraining.make import AUX_FILE, CLIP_FILE
@@ -132,7 +132,7 @@ def _batches(pixels: npt.NDArray[np.uint8]) -> Sequence[Tensor]:
 
 def _untrained() -> AuxEncoder:
     torch.manual_seed(0)
-    network = build_resnet(
+    network = ResidualNetwork(
         BasicBlock, [1, 1, 1, 1], widths=WIDTHS, stem_width=WIDTHS[0], stem_kernel=STEM_KERNEL, max_pool=False
     )
     return AuxEncoder(network, name="random", feature_dim=WIDTHS[-1], input_resolution=INPUT_RESOLUTION)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 from tqdm import tqdm
 
-from modeling.aux_encoder import build_resnet
 from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from modeling.residual_network import BasicBlock, ResidualNetwork
 from pretraining.unlabelled import draw_unlabelled
 from pretraining.views import random_views
 from pretraining.visual_tower import warmed_cosine
@@ -54,7 +53,7 @@ def train_tiny_aux(budget: AuxBudget, *, seed: int) -> TrainedAux:
     torch.manual_seed(seed)  # the network's first weights come from the global generator
     generator = torch.Generator().manual_seed(seed)
     images = torch.from_numpy(draw_unlabelled(budget.pool, seed=seed)).permute(0, 3, 1, 2)
-    network = build_resnet(
+    network = ResidualNetwork(
         BasicBlock, [1, 1, 1, 1], widths=WIDTHS, stem_width=WIDTHS[0], stem_kernel=STEM_KERNEL, max_pool=False
     )
     width = WIDTHS[-1]

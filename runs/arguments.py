@@ -8,6 +8,7 @@ Without further flags a run uses the embedded default: real handwritten digits, 
 EXAMPLES = """examples:
   python train.py --trainer AMU
   python train.py --trainer RAFT --dataset-config-file configs/datasets/shapes.yaml DATASET.NUM_SHOTS 4
+  python train.py --trainer AMU --data /path/to/folder --templates "a satellite photo of {}."
   python train.py --trainer AMU --eval-only --model-dir output/digits/AMU/tiny_16shots/seed1"""
 
 
@@ -22,6 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--trainer", help="registered trainer, such as AMU, RAFT or ZeroshotCLIP")
+    add("--data", metavar="PATH", help="your own images: a folder with one folder per class, or a list (.csv, .jsonl)")
+    add("--templates", action="append", metavar="TEXT", help='sentence with "{}" for the class; give it several times')
     add("--root", help="folder that holds the data sets (DATASET.ROOT)")
     add("--output-dir", help="run folder; default output/DATASET/TRAINER/CONFIG_SHOTSshots/seedN")
     add("--resume", help="run folder to resume from; a half-finished output folder resumes by itself")

@@ -23,6 +23,7 @@ from yacs.config import CfgNode
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / "configs"
 DEFAULT_DATASET = "digits"
+OWN_DATASET = "image_folder"  # what --data reads
 EMBEDDED_CONFIG = "tiny"
 FULL_SIZE_CONFIG = "rn50"
 NO_OUTPUT_DIR = "output/DATASET/TRAINER/CONFIG_SHOTSshots/seedN"  # stands for the folder made from these names
@@ -66,7 +67,7 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)
     trainer = _trainer_of(arguments, dict(overrides))
-    dataset_file = _config_file(arguments.dataset_config_file, CONFIGS / "datasets", DEFAULT_DATASET, "data set")
+    dataset_file = _config_file(_dataset_of(arguments), CONFIGS / "datasets", DEFAULT_DATASET, "data set")
     backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
     config_file = _trainer_file(arguments.config_file, trainer, backbone)
     for path in (dataset_file, config_file):
@@ -106,6 +107,22 @@ def _trainer_of(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> 
     if not arguments.eval_only and (arguments.model_dir or arguments.load_epoch is not None):
         raise ValueError("--model-dir and --load-epoch go with --eval-only; to resume a run use --resume")
     return trainer
+
+
+def _dataset_of(arguments: argparse.Namespace) -> str | None:
+    """Return the data set YAML that is asked for, which --data implies.
+
+    Raises:
+        ValueError: If --data is empty or stands beside what it implies.
+    """
+    given: str | None = arguments.dataset_config_file
+    if arguments.data is None:
+        return given
+    if not arguments.data.strip():
+        raise ValueError("--data is empty; give a folder of images or a list of them (is a variable not set?)")
+    if given is not None or arguments.root is not None:
+        raise ValueError(f"--data stands for --dataset-config-file {OWN_DATASET} --root PATH; leave these out")
+    return OWN_DATASET
 
 
 def extended_defaults() -> CfgNode:
@@ -215,7 +232,8 @@ def _pairs(opts: list[str]) -> list[tuple[str, str]]:
 def _flags(arguments: argparse.Namespace, trainer: str) -> list[tuple[str, Any]]:
     flags = {
         "TRAINER.NAME": trainer,
-        "DATASET.ROOT": arguments.root,
+        "DATASET.ROOT": arguments.root if arguments.data is None else arguments.data,
+        "DATASET.TEMPLATES": arguments.templates,
         "OUTPUT_DIR": arguments.output_dir,
         "RESUME": arguments.resume,
         "SEED": arguments.seed,

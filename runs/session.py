@@ -14,6 +14,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
+from runs.product import write_product
 from runs.record import EvaluationLog, RunRecord, set_aside
 from runs.settings import check_same, claim_folder, settings_of
 
@@ -71,6 +72,7 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
         trainer.train()
         record.mark("training_and_evaluation", since)
     result = record.write(trainer, log)
+    write_product(plan, trainer, result)
     if result["accuracy"] is not None:
         zero_shot = result["zero_shot_accuracy"]
         beside = f" (zero-shot {zero_shot:.2f}%)" if zero_shot is not None else ""

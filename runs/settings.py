@@ -125,7 +125,7 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     if settings.get("TRAINER.NAME", trainer) != trainer:
         raise ValueError(f"{folder} holds a model of trainer {settings['TRAINER.NAME']}, not of {trainer}")
     method = f"TRAINER.{trainer.upper()}."
-    single = ("SEED", "DATASET.NUM_SHOTS")
+    single = ("SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES")
     taken = {
         key: value
         for key, value in settings.items()

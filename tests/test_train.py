@@ -119,7 +119,7 @@ OSError: Cannot read: a.png
         (["--trainer", "AMU", "DATASET.NAME", "Digit"], "but got [Digit] (do you mean [Digits]?)"),
         (["--trainer", "AMU", "--dataset-config-file", "mnist"], "configs/datasets has: caltech101, digits, dtd"),
         (["--trainer", "AMU", "--root", "/no/such/root"], "the data root /no/such/root does not exist"),
-        (["--trainer", "AMU", "--dataset-config-file", "image_folder"], "pass --root DIR"),
+        (["--trainer", "AMU", "--dataset-config-file", "image_folder"], "pass --data PATH"),
         (["--trainer", "AMU", "--seed", "99999999999"], "between 0 and 2**32 - 1"),
         (["--trainer", "AMU", "--backbone", "RN51"], "unknown backbone 'RN51' (did you mean 'RN50'?)"),
         (["--trainer", "RAFT", "--backbone", "/no/such/file.pt"], "unknown backbone '/no/such/file.pt'"),

@@ -16,6 +16,7 @@ from features.extraction import Features
 from features.views import derive_seed
 from modeling.adapter import INITIALIZATIONS, Adapter, KnownClasses, average_views, initial_weight, match_classes
 from modeling.aux_encoder import load_aux_encoder
+from modeling.few_shot_model import AMUHead, Head
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
 from modeling.losses import amu_loss
 from modeling.preprocess import CLIP_STATISTICS, ChannelStatistics
@@ -168,6 +169,17 @@ class AMU(FewShotTrainer):
             "loss_aux": loss.aux.item(),
             "acc": batch_accuracy(logits["fused"], labels),
         }
+
+    def inference_head(self) -> Head:
+        """Return the adapter and the fusion."""
+        chosen = self.method_outcome()
+        return AMUHead(
+            self.text_weights,
+            self.adapter.fc.weight.detach(),
+            **{name: chosen[name] for name in ("fusion_alpha", "uncertainty", "uncertainty_power")},
+            standardize=self.settings.STANDARDIZE_AUX,
+            known=self.known_classes,
+        )
 
     def method_outcome(self) -> dict[str, Any]:
         """Record how the branches were fused, and for how many classes there was anything to fuse."""

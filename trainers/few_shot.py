@@ -22,6 +22,7 @@ from features.texts import stored_text_features
 from features.views import FeatureBatches, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
+from modeling.few_shot_model import Head
 from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.schedules import TableScheduler
@@ -49,6 +50,7 @@ def add_shared_keys(cfg: CfgNode) -> None:
     cfg.TRAIN.NUM_THREADS = 0  # CPU threads of torch; 0 is torch's own choice. Tiny models are fastest on one
     cfg.OPTIM.ADAM_EPS = 1e-4  # both released code bases; the toolbox has no key for it
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    cfg.DATASET.TEMPLATES = ()  # sentences with "{}" for the class, instead of the data set's own
     cfg.FEATURES = feature_settings()
     cfg.MODEL.WEIGHTS = ""  # folder or file of official weights, for machines without a network
 
@@ -78,7 +80,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.precision = Precision(self.settings.PREC)
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
         check_backbone(cfg.MODEL.BACKBONE.NAME)
-        check_prompt_source(self.settings.PROMPTS)
+        check_prompt_source(self.settings.PROMPTS, cfg.DATASET.TEMPLATES)
         check_feature_settings(cfg.FEATURES)
         self.outcome = {}
         if cfg.OPTIM.MAX_EPOCH < 1:
@@ -103,7 +105,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             raise ValueError(
                 f"labels go up to {self.num_classes - 1} but only {len(self.classnames)} classes have images"
             )
-        prompts = self.class_prompts()
+        self.prompts = prompts = self.class_prompts()
         note_shared_names(self.cfg.DATASET.NAME, self.dm.dataset.lab2cname)
         self.backbone = load_clip(
             self.cfg.MODEL.BACKBONE.NAME,
@@ -364,6 +366,22 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             if not torch.isfinite(logits).all():
                 raise FloatingPointError(f"{name} logits of the {split} images are not finite; the model is damaged")
         return merged, labels
+
+    def inference_head(self) -> Head | None:
+        """Return what the method adds to the frozen encoders, so that it can be used without the toolbox.
+
+        None by default: a method of one's own is used through its trainer.
+        """
+        return None
+
+    def validation_logits(self) -> tuple[Tensor, Tensor] | None:
+        """Return the deciding logits (N, C) of the validation images and their labels; None if there are none."""
+        if not has_own_validation(self.dm.dataset):
+            return None
+        self.set_model_mode("eval")
+        with torch.no_grad():
+            branches, labels = self.collect_branches("val", self.val_loader)
+            return self.decide(branches), labels
 
     def model_inference(self, images: Tensor) -> Tensor:
         """Return the deciding logits (N, C) of images as the loaders give them."""

@@ -12,12 +12,20 @@ from modeling.text_classifier import IMAGENET_TEMPLATES, fill_templates, read_pr
 PROMPT_SOURCES = ("templates", "imagenet7", "gpt3")
 
 
-def check_prompt_source(source: str) -> None:
-    """Refuse what is neither a name of ``PROMPT_SOURCES`` nor a JSON file.
+def check_prompt_source(source: str, templates: Sequence[str] = ()) -> None:
+    """Refuse what is neither a name of ``PROMPT_SOURCES`` nor a JSON file, and templates that would not be used.
+
+    Args:
+        source: TRAINER.*.PROMPTS.
+        templates: DATASET.TEMPLATES.
 
     Raises:
         ValueError: Naming what is accepted.
     """
+    if templates:
+        if source != "templates":
+            raise ValueError(f"--templates (DATASET.TEMPLATES) goes with PROMPTS templates, but PROMPTS is {source!r}")
+        fill_templates((), templates)
     if source not in PROMPT_SOURCES and not source.endswith(".json"):
         raise ValueError(f"unknown PROMPTS {source!r}; choose {', '.join(PROMPT_SOURCES)} or the path of a .json file")
 
@@ -26,10 +34,11 @@ def choose_prompts(source: str, dataset: Any, cfg: CfgNode) -> list[list[str]]:
     """Return the sentences of each class.
 
     Args:
-        source: "templates" are the data set's own, "imagenet7" the seven for ImageNet, "gpt3" the data set's file of
-            sentences per class; anything else is the path of such a file.
+        source: "templates" are DATASET.TEMPLATES or else the data set's own: its file of sentences if that lies beside
+            own images (``has_own_prompts``), or its ``templates``. "imagenet7" are the seven for ImageNet, "gpt3" the
+            data set's file of sentences per class; anything else is the path of such a file.
         dataset: A toolbox data set, whoever wrote it.
-        cfg: Read for DATASET.NAME and DATASET.ROOT, for messages.
+        cfg: Read for DATASET.TEMPLATES, and DATASET.NAME and DATASET.ROOT for messages.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -39,8 +48,11 @@ def choose_prompts(source: str, dataset: Any, cfg: CfgNode) -> list[list[str]]:
     if source == "imagenet7":
         return fill_templates(classnames, IMAGENET_TEMPLATES)
     if source == "templates":
-        templates: Sequence[str] = getattr(dataset, "templates", ("a photo of a {}.",))
-        return fill_templates(classnames, templates)
+        given: Sequence[str] = getattr(cfg.DATASET, "TEMPLATES", ())
+        if not given and getattr(dataset, "has_own_prompts", False):
+            print(f"Sentences of each class: {dataset.prompt_path}")
+            return read_prompt_file(dataset.prompt_path, classnames)
+        return fill_templates(classnames, given or getattr(dataset, "templates", ("a photo of a {}.",)))
     return read_prompt_file(_gpt3_file(dataset, cfg) if source == "gpt3" else source, classnames)
 
 

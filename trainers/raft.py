@@ -16,6 +16,7 @@ from datasets.validation import has_own_validation
 from features.extraction import Features
 from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
 from modeling.clip_backbone import check_attention_pooling
+from modeling.few_shot_model import Head, RAFTHead
 from modeling.losses import RegionLogits, raft_loss, region_logits
 from modeling.preprocess import CLIP_STATISTICS
 from modeling.region_attention import POOLINGS, RegionAttention
@@ -166,6 +167,10 @@ class RAFT(FewShotTrainer):
         if self.alpha_chosen:
             protocol["selected_on"] = "validation"
         return {**protocol, "alpha_rule": self.settings.ALPHA_RULE}
+
+    def inference_head(self) -> Head:
+        """Return the tuned pooling, the background column and alpha."""
+        return RAFTHead(self.text_weights, self.columns[:, -1], self.region_attention, fusion_alpha=self.fusion_alpha)
 
     def method_outcome(self) -> dict[str, Any]:
         """Record alpha."""

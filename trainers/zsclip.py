@@ -7,6 +7,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from features.extraction import Features
+from modeling.few_shot_model import Head, ZeroShotHead
 from modeling.preprocess import CLIP_STATISTICS
 from modeling.text_classifier import zero_shot_logits
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, common_settings
@@ -40,3 +41,7 @@ class ZeroshotCLIP(FewShotTrainer):
     def decide(self, branches: Branches) -> Tensor:
         """The zero-shot logits decide."""
         return branches["zero_shot"]
+
+    def inference_head(self) -> Head:
+        """The text columns are all there is."""
+        return ZeroShotHead(self.text_weights)

@@ -1,22 +1,28 @@
-"""Show which data sets are whole.
+"""Show which data sets are whole, or what a folder or list of your own images holds.
 
     python -m datasets.doctor --root DATA                   all fifteen
     python -m datasets.doctor Caltech101 dtd --root DATA    some of them, by any of their names
     python -m datasets.doctor eurosat --root DATA --deep    open and decode every image as well
+    python -m datasets.doctor path/to/folder                your own images, before training; or a list (.csv, .jsonl)
 
-Exit status: 0 if all that were asked for are whole, 1 if not, 2 for arguments that make no sense.
+A word that holds a "/" is a path, and so is one that names no benchmark but an existing file or folder.
+
+Exit status: 0 if all that were asked for are whole (own images: ready to train on), 1 if not, 2 for arguments that make
+no sense.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets.catalog import Entry, find_entries, read_catalog
 from datasets.catalog.root import data_root
 from datasets.doctor.finding import Finding
 from datasets.doctor.inspection import inspect
+from datasets.doctor.own_images import SHOTS, examine
+from datasets.doctor.own_report import format_examination
 from datasets.doctor.table import format_findings
 from features.extraction import progress
 
@@ -26,9 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
-        entries = find_entries(arguments.names or ["all"], read_catalog(arguments.catalog))
-        check_root(arguments.root)
-        findings = examine(entries, arguments.root, deep=arguments.deep)
+        catalog = read_catalog(arguments.catalog)
+        if own := own_path(arguments.names, catalog):
+            text, whole = examine_own(own, arguments)
+        else:
+            if arguments.root is None:
+                parser.error(f"benchmarks need --root; no path of own images is among {arguments.names}")
+            entries = find_entries(arguments.names or ["all"], catalog)
+            check_root(arguments.root)
+            findings = inspect_all(entries, arguments.root, deep=arguments.deep)
+            text, whole = format_findings(findings), all(finding.state == "whole" for finding in findings)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -36,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        print(format_findings(findings), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
-    return 0 if all(finding.state == "whole" for finding in findings) else 1
+    return 0 if whole else 1
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,9 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="registry name, configuration stem or folder; default all")
-    add("--root", type=data_root, required=True, metavar="DIR", help="folder that holds the data sets (DATASET.ROOT)")
-    add("--deep", action="store_true", help="open and decode every image; minutes to hours")
+    add("names", nargs="*", metavar="NAME|PATH", help="benchmarks (default all), or one folder or list of own images")
+    add("--root", type=data_root, metavar="DIR", help="folder that holds the benchmarks (DATASET.ROOT)")
+    add("--deep", action="store_true", help="open and decode every image, which is always done with own images")
+    add("--shots", type=int, metavar="K", help=f"own images: training images per class of a run; default {SHOTS}")
     add("--catalog", type=Path, metavar="FILE", help="what is expected; default the catalog of this repository")
     return parser
 
@@ -69,7 +83,45 @@ def check_root(root: Path) -> None:
         raise ValueError(f"--root {root} {'is a file, no folder' if root.exists() else 'does not exist'}")
 
 
-def examine(entries: Sequence[Entry], root: Path, *, deep: bool) -> list[Finding]:
+def own_path(names: Sequence[str], catalog: Mapping[str, Entry]) -> Path | None:
+    """Return the folder or list of own images that is asked for, None for benchmarks.
+
+    Raises:
+        ValueError: If it is not the only thing that is asked for.
+    """
+    paths = [name for name in names if is_path(name, catalog)]
+    if paths and len(names) > 1:
+        raise ValueError(f"{paths[0]!r} is a path of own images, which is examined alone; leave the others out")
+    return Path(paths[0]) if paths else None
+
+
+def is_path(name: str, catalog: Mapping[str, Entry]) -> bool:
+    """Tell a path from the name of a benchmark."""
+    if os.sep in name or name.startswith("~"):
+        return True
+    try:
+        find_entries([name], catalog)
+    except ValueError:
+        return bool(name) and Path(name).exists()
+    return False
+
+
+def examine_own(path: Path, arguments: argparse.Namespace) -> tuple[str, bool]:
+    """Examine own images; return the report and whether they are ready to train on.
+
+    Raises:
+        ValueError: If --root is given, or --shots is below 1.
+    """
+    if arguments.root is not None:
+        raise ValueError(f"--root goes with benchmarks; {path} is a path of own images")
+    shots = SHOTS if arguments.shots is None else arguments.shots
+    if shots < 1:
+        raise ValueError(f"--shots {shots} is below 1")
+    found = examine(path.expanduser().absolute(), shots=shots)
+    return format_examination(found), not found.failures
+
+
+def inspect_all(entries: Sequence[Entry], root: Path, *, deep: bool) -> list[Finding]:
     """Inspect data sets one after the other, with a bar where it takes long.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder, reason
 from datasets.doctor.finding import Survey, examples, plural, printable
-from datasets.image_folder import is_image
+from datasets.image_files import is_image
 from datasets.split_file import Row
 from features.extraction import progress
 

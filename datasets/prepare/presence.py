@@ -8,7 +8,7 @@ from datasets.catalog import Download, Entry, Move, Part
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, file_size, read_folder
 from datasets.doctor.foldered import image_folders, names_of_folders
-from datasets.image_folder import is_image
+from datasets.image_files import is_image
 from datasets.prepare.content import check_content
 from datasets.prepare.job import Job
 from datasets.prepare.validation_images import VALIDATION_IMAGE

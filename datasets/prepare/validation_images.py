@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from datasets.image_folder import is_image
+from datasets.image_files import is_image
 from features.extraction import progress
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"

@@ -1,3 +1,5 @@
+import json
+import random
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -5,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from datasets.image_folder import ImageFolder, divide, is_image, read_image_folder
+from datasets.image_folder import ImageFolder, list_images, read_own_images
+from datasets.split_file import Split
 
 Make = Callable[[Path], str]
 
@@ -24,58 +25,45 @@ def stems(items: Any) -> list[tuple[str, str]]:
     return [(item.classname, Path(item.impath).stem) for item in items]
 
 
+def split_of(source: Path) -> Split:
+    return read_own_images(source)[1]
+
+
 def test_a_plain_folder_is_divided_the_same_way_every_time(
-    tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]
+    tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = fill(tmp_path / "mine", make_image, owl=10, bat=20)
     before = sorted(root.rglob("*"))
     data = ImageFolder(make_cfg(root))
-    assert data.classnames == ["bat", "owl"] and data.dataset_dir == str(root)
+    assert (
+        "mine: divided per class, the same way every time: 50 % train, 20 % val, 30 % test" in capsys.readouterr().out
+    )
+    assert data.classnames == data.class_keys == ["bat", "owl"] and data.dataset_dir == str(root)
     for part, (bats, owls) in ((data.train_x, (10, 5)), (data.val, (4, 2)), (data.test, (6, 3))):
         assert Counter(item.label for item in part or ()) == {0: bats, 1: owls}
     copy = fill(tmp_path / "copy", make_image, owl=10, bat=20, cat=4)
-    again = read_image_folder(copy)
+    again = split_of(copy)
     assert [row for row in stems(again.train) if row[0] != "cat"] == stems(data.train_x)
     assert sorted(root.rglob("*")) == before
 
 
-@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=4))
-def test_every_class_of_two_or_more_gets_train_and_test(counts: list[int], tmp_path_factory: Any) -> None:
-    folder = tmp_path_factory.mktemp("images")
-    listing = {}
-    for label, count in enumerate(counts):
-        listing[f"class{label}"] = [folder / f"{label}_{index:02d}.jpg" for index in range(count)]
-        for path in listing[f"class{label}"]:
-            path.touch()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        split = divide(listing)
-    paths = [item.impath for part in split for item in part]
-    assert sorted(paths) == sorted(str(path) for images in listing.values() for path in images)
-    for label, count in enumerate(counts):
-        sizes = [sum(item.label == label for item in part) for part in split]
-        assert sizes[0] == max(1, count // 2) and sizes[1] == count // 5
-        assert sizes[2] >= 1 or count == 1
+def test_the_division_that_earlier_versions_made(tmp_path: Path, make_image: Make) -> None:
+    """Recorded: whoever trained on a folder keeps the same test images."""
+    split = split_of(fill(tmp_path, make_image, owl=10, bat=5))
+    assert [stem for name, stem in stems(split.test) if name == "owl"] == ["007", "000", "002"]
+    assert [stem for name, stem in stems(split.train) if name == "bat"] == ["000", "003"]
 
 
 def test_a_single_image_goes_to_train_with_a_warning(tmp_path: Path, make_image: Make) -> None:
     with pytest.warns(UserWarning, match="one image only, so none to test with: 'rare'"):
-        split = read_image_folder(fill(tmp_path, make_image, common=4, rare=1))
+        split = split_of(fill(tmp_path, make_image, common=4, rare=1))
     assert [len(part) for part in split] == [3, 0, 3 - 1]
 
 
-def test_endings_nesting_and_hidden_files(tmp_path: Path, make_image: Make) -> None:
-    wanted = ["a.JPG", "b.jpeg", "c.Png", "d.webp", "e.bmp", "f.tif", "g.TIFF", "deep/er/h.jpg", "sp ace/ü.png"]
-    for name in [*wanted, ".hidden.jpg", "notes.txt", "jpg", ".trash/i.jpg"]:
-        make_image(tmp_path / "owl" / name)
-    fill(tmp_path, make_image, bat=2)
-    make_image(tmp_path / "readme.jpg")
-    make_image(tmp_path / ".cache" / "x.jpg")
-    split = read_image_folder(tmp_path)
-    found = {
-        Path(item.impath).relative_to(tmp_path / "owl").as_posix() for part in split for item in part if item.label
-    }
-    assert found == set(wanted)
+def test_nothing_to_test_with(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
+    root = fill(tmp_path, make_image, owl=1, bat=1)
+    with pytest.warns(UserWarning, match="one image only"), pytest.raises(ValueError, match="has no test images"):
+        ImageFolder(make_cfg(root))
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "Validation", None])
@@ -89,6 +77,20 @@ def test_split_folders(val: str | None, tmp_path: Path, make_image: Make, make_c
     assert [item.classname for item in data.train_x or ()] == ["bat"] * 5 + ["owl"] * 5
 
 
+@pytest.mark.parametrize(("with_val", "sizes"), [(True, [14, 4, 6]), (False, [10, 4, 6])])
+def test_without_test_images_some_are_kept_apart(
+    with_val: bool, sizes: list[int], tmp_path: Path, make_image: Make
+) -> None:
+    fill(tmp_path / "train", make_image, owl=10, bat=10)
+    if with_val:
+        fill(tmp_path / "val", make_image, owl=2, bat=2)
+    split = split_of(tmp_path)
+    assert [len(part) for part in split] == sizes
+    paths = [item.impath for part in split for item in part]
+    assert len(paths) == len(set(paths)) == sum(sizes)
+    assert all(f"{tmp_path}/val/" in item.impath for item in split.val) is with_val
+
+
 def test_shots_and_halves(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
     root = fill(tmp_path, make_image, ant=20, bat=20, cat=20)
     first, second = (ImageFolder(make_cfg(root, shots=2, subsample="base")) for _ in range(2))
@@ -99,8 +101,6 @@ def test_shots_and_halves(tmp_path: Path, make_image: Make, make_cfg: Callable[.
 
 
 def test_same_seed_same_shots(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
-    import random
-
     root = fill(tmp_path, make_image, ant=20, bat=20)
     samples = []
     for _ in range(2):
@@ -109,52 +109,54 @@ def test_same_seed_same_shots(tmp_path: Path, make_image: Make, make_cfg: Callab
     assert samples[0] == samples[1]
 
 
-def test_a_class_may_be_called_train(tmp_path: Path, make_image: Make) -> None:
-    split = read_image_folder(fill(tmp_path, make_image, train=4, bus=4))
-    assert {item.classname for item in split.train} == {"bus", "train"}
+def test_a_folder_and_its_list_give_the_same_split(tmp_path: Path, make_image: Make) -> None:
+    root = fill(tmp_path / "mine", make_image, owl=10, bat=20)
+    rows = [f"mine/{path.relative_to(root)},{path.parent.name}" for path in root.rglob("*.jpg")]
+    random.Random(0).shuffle(rows)
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
+    first, second = split_of(root), split_of(tmp_path / "list.csv")
+    for ours, theirs in zip(first, second, strict=True):
+        assert [(item.impath, item.label, item.classname) for item in ours] == [
+            (item.impath, item.label, item.classname) for item in theirs
+        ]
 
 
-def test_folders_beside_the_splits_are_named(tmp_path: Path, make_image: Make) -> None:
-    for name in ("train", "test", "notes"):
-        fill(tmp_path / name, make_image, owl=2, bat=2)
-    with pytest.warns(UserWarning, match="not read: 'notes'"):
-        assert len(read_image_folder(tmp_path).train) == 4
+def test_names_and_keys(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
+    root = fill(tmp_path, make_image, n1=4, n2=4, n3=4)
+    (root / "classnames.txt").write_text("n3 crane\nn1 crane\nn9 none\nn2 owl\n")
+    data = ImageFolder(make_cfg(root))
+    assert (data.classnames, data.class_keys) == (["crane", "owl", "crane"], ["n1", "n2", "n3"])
+    assert ImageFolder(make_cfg(root, subsample="new")).class_keys == ["n3"]
+    assert not data.has_own_prompts and data.prompt_file == ""
+    (root / "prompts.json").write_text(json.dumps({"crane": ["A crane."], "owl": ["An owl."]}))
+    data = ImageFolder(make_cfg(root))
+    assert data.has_own_prompts and data.prompt_path == root / "prompts.json"
 
 
 def test_roots_that_do_not_fit(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"DATASET.ROOT is not given; ImageFolder reads ROOT/<class>"):
+    with pytest.raises(ValueError, match=r"DATASET.ROOT is not given; ImageFolder reads .*: pass --data PATH"):
         ImageFolder(make_cfg())
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist; give a folder of images or a list"):
         ImageFolder(make_cfg(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match="is a file, no folder"):
-        ImageFolder(make_cfg(make_image(tmp_path / "file.jpg")))
-    with pytest.raises(ValueError, match="has no class folders; expected two or more"):
+    with pytest.raises(ValueError, match=r"neither a folder nor a list; lists end in .csv, .tsv, .jsonl"):
+        list_images(Path(make_image(tmp_path / "file.jpg")))
+    with pytest.raises(ValueError, match="has no classes; expected two or more, as in"):
         ImageFolder(make_cfg(tmp_path))
     fill(tmp_path, make_image, owl=3)
-    with pytest.raises(ValueError, match="has only the class folder 'owl'"):
-        ImageFolder(make_cfg(tmp_path))
-    (tmp_path / "bat").mkdir()
-    (tmp_path / "cat").mkdir()
-    with pytest.raises(ValueError, match=r"no images in 'bat', 'cat' of .*; accepted endings are .jpg"):
+    with pytest.raises(ValueError, match="has only the class 'owl'"):
         ImageFolder(make_cfg(tmp_path))
 
 
-def test_split_folders_that_do_not_fit(tmp_path: Path, make_image: Make) -> None:
-    fill(tmp_path / "train", make_image, owl=2, bat=2)
-    with pytest.raises(ValueError, match="has split folders but no test/"):
-        read_image_folder(tmp_path)
-    fill(tmp_path / "test", make_image, owl=2, cat=2)
-    with pytest.raises(ValueError, match="test/ and train/ differ in the classes 'bat', 'cat'"):
-        read_image_folder(tmp_path)
-    fill(tmp_path / "val", make_image, owl=2)
-    fill(tmp_path / "valid", make_image, owl=2)
-    with pytest.raises(ValueError, match="has 2 folders for val: 'val', 'valid'; keep one"):
-        read_image_folder(tmp_path)
+def test_names_that_are_no_text(tmp_path: Path, make_image: Make) -> None:
+    fill(tmp_path, make_image, owl=3)
+    make_image(tmp_path / b"caf\xe9".decode("utf-8", "surrogateescape") / "a.jpg")
+    with pytest.raises(ValueError, match=r"class names that are no UTF-8: 'caf\\udce9'; rename the folders"):
+        split_of(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.jpg", True), ("A.JPEG", True), ("b.png", True), ("._a.jpg", False), ("a.txt", False), ("jpg", False)],
-)
-def test_images_are_told_by_their_names(name: str, expected: bool) -> None:
-    assert is_image(name) is expected
+def test_images_named_in_another_encoding_are_read(tmp_path: Path, make_image: Make) -> None:
+    fill(tmp_path, make_image, owl=3, bat=3)
+    make_image(tmp_path / "owl" / b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sum(map(len, split_of(tmp_path))) == 7

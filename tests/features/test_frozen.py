@@ -248,6 +248,21 @@ def test_a_reader_of_another_class_is_computed_anew(make: Any, paths: list[Path]
     assert encode.num_images == 14 and not torch.equal(first.load("clip"), second.load("clip"))
 
 
+def test_another_way_to_read_pixels_is_computed_anew(make: Any, paths: list[Path], encode: CountingEncoder) -> None:
+    """The toolbox's wrapper names the function, whose file may change without that of the wrapper."""
+
+    class Reading(Pictures):
+        read_image: Any = staticmethod(len)
+
+    for computed in (SEVEN, 0):
+        encode.asked.clear()
+        make().features_of(Reading(paths, Brighten(1.0)), title="e")
+        assert encode.num_images == computed
+    Reading.read_image = staticmethod(repr)
+    make().features_of(Reading(paths, Brighten(1.0)), title="e")
+    assert encode.num_images == SEVEN
+
+
 def test_views_are_told_apart_from_images_by_number_and_seed(make: Any, pictures: Any, encode: CountingEncoder) -> None:
     encoders = make()
     for computed in (True, False):

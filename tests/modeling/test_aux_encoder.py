@@ -8,8 +8,9 @@ from torchvision.models import resnet
 
 from downloads import connection
 from modeling import aux_encoder, state_files
-from modeling.aux_encoder import AuxEncoder, build_resnet, load_aux_encoder
+from modeling.aux_encoder import AuxEncoder, load_aux_encoder
 from modeling.official_weights import AUX_FILES
+from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
 from modeling.state_files import sha256_of
 from tests.downloads.faulty_server import Served, faulty_server
 
@@ -17,9 +18,9 @@ MOCOV3 = AUX_FILES["mocov3_rn50"]
 NARROW = {"widths": [8, 16, 24, 32], "stem_width": 8}
 
 
-def narrow(block=resnet.BasicBlock, layers=(1, 1, 1, 1), **options):
+def narrow(block=BasicBlock, layers=(1, 1, 1, 1), **options):
     torch.manual_seed(0)
-    network = build_resnet(block, list(layers), **{**NARROW, **options})
+    network = ResidualNetwork(block, list(layers), **{**NARROW, **options})
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():  # running statistics too, so that a lost entry would show
             tensor.copy_(torch.rand_like(tensor) + 0.5 if "running" in name else torch.randn_like(tensor) * 0.1)
@@ -143,7 +144,7 @@ def test_loading_leaves_the_global_random_state_alone(tmp_path):
 
 @pytest.mark.parametrize("how", ["variable", "folder", "file"])
 def test_mocov3_is_found_in_the_named_place(tmp_path, monkeypatch, how):
-    network = narrow(resnet.Bottleneck)
+    network = narrow(Bottleneck)
     path = saved(tmp_path, FORMS["MoCo v3"](network.state_dict()), MOCOV3.file)
     if how == "variable":
         monkeypatch.setenv("AMU_RAFT_WEIGHTS", str(tmp_path))
@@ -154,7 +155,7 @@ def test_mocov3_is_found_in_the_named_place(tmp_path, monkeypatch, how):
 
 
 def test_mocov3_is_downloaded_once_and_checked(tmp_path, monkeypatch, capsys):
-    path = saved(tmp_path, FORMS["MoCo v3"](narrow(resnet.Bottleneck).state_dict()), "served")
+    path = saved(tmp_path, FORMS["MoCo v3"](narrow(Bottleneck).state_dict()), "served")
     monkeypatch.setenv("AMU_RAFT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(connection, "BACKOFF", 0.0)
     with faulty_server() as server:

@@ -9,8 +9,8 @@ from yacs.config import CfgNode
 from trainers.prompts import check_prompt_source, choose_prompts
 
 
-def cfg(root: Path | str = "data") -> CfgNode:
-    return CfgNode({"DATASET": {"NAME": "Pets", "ROOT": str(root)}})
+def cfg(root: Path | str = "data", **more: Any) -> CfgNode:
+    return CfgNode({"DATASET": {"NAME": "Pets", "ROOT": str(root), **more}})
 
 
 def data(**attributes: Any) -> SimpleNamespace:
@@ -53,3 +53,22 @@ def test_what_is_accepted() -> None:
         ValueError, match=r"unknown PROMPTS 'gpt4'; choose templates, imagenet7, gpt3 or the path of a \.json file"
     ):
         check_prompt_source("gpt4")
+
+
+def test_templates_of_the_command_line_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.json"
+    path.write_text(json.dumps({"cat": ["A cat purrs."], "red fox": ["Red.", "A fox."]}))
+    own = data(templates=["{}"], has_own_prompts=True, prompt_path=path)
+    assert choose_prompts("templates", own, cfg(TEMPLATES=())) == [["A cat purrs."], ["Red.", "A fox."]]
+    assert choose_prompts("templates", own, cfg(TEMPLATES=("my {}", "{}!")))[1] == ["my red fox", "red fox!"]
+    assert choose_prompts("templates", data(has_own_prompts=False), cfg())[0] == ["a photo of a cat."]
+
+
+def test_templates_that_would_not_be_used() -> None:
+    check_prompt_source("templates", ["a {}"])
+    with pytest.raises(
+        ValueError, match=r"--templates \(DATASET.TEMPLATES\) goes with PROMPTS templates, but .* 'gpt3'"
+    ):
+        check_prompt_source("gpt3", ["a {}"])
+    with pytest.raises(ValueError, match=r"template 'a cat' has no \"{}\" for the class name"):
+        check_prompt_source("templates", ["a {}", "a cat"])

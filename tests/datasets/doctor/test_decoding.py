@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasets.doctor import decoding
+from datasets.doctor import decoding, workers
 from datasets.doctor.decoding import damaged_images, decodes
 from tests.datasets.miniatures.common import write_jpeg
 
@@ -49,9 +49,9 @@ def test_an_image_that_kills_its_worker_is_damaged(tmp_path: Path, monkeypatch: 
             os._exit(1)
         return True
 
-    monkeypatch.setattr(decoding, "CHUNK", 2)
+    monkeypatch.setattr(workers, "CHUNK", 2)
     monkeypatch.setattr(decoding, "decodes", deadly)  # workers are forked here, so they have it too
-    if decoding.context().get_start_method() != "fork":
+    if workers.context().get_start_method() != "fork":
         pytest.skip("workers do not share what a test replaces")
     paths = [str(tmp_path / f"{number}.jpg") for number in range(4)]
     assert damaged_images(paths, title="decoding", workers=1) == [paths[1]]

@@ -4,9 +4,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from dassl.utils import (
     atomic_write,
@@ -14,7 +12,6 @@ from dassl.utils import (
     download_url,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     write_json,
 )
@@ -97,29 +94,6 @@ def test_listing_and_checking(tmp_path: Path) -> None:
     assert check_isfile(str(tmp_path / "z"))
     with pytest.warns(UserWarning, match='No file found at ".*none"'):
         assert not check_isfile(str(tmp_path / "none"))
-
-
-def test_images_come_as_rgb(tmp_path: Path) -> None:
-    path = tmp_path / "grey.png"
-    Image.fromarray(np.full((4, 6), 7, np.uint8)).save(path)
-    image = read_image(str(path))
-    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (6, 4), (7, 7, 7))
-
-
-def test_missing_image(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r'No file exists at ".*nope\.png"'):
-        read_image(str(tmp_path / "nope.png"))
-
-
-@pytest.mark.parametrize("cut", [0, 20, 60, -40])
-@pytest.mark.parametrize("ending", ["png", "jpg"])
-def test_damaged_image_is_named(tmp_path: Path, image_dir: Path, cut: int, ending: str) -> None:
-    whole, path = tmp_path / f"whole.{ending}", tmp_path / f"broken.{ending}"
-    Image.open(image_dir / "c0_00.png").save(whole)
-    path.write_bytes(whole.read_bytes()[:cut])
-    with pytest.raises(OSError, match=rf'Cannot read the image "{path}" \(') as caught:
-        read_image(str(path))
-    assert "\n" not in str(caught.value)
 
 
 def test_download_by_address(tmp_path: Path) -> None:

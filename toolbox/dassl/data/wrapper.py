@@ -10,7 +10,7 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets.base_dataset import Datum
 from dassl.data.transforms.transforms import INTERPOLATION_MODES
-from dassl.utils.files import read_image
+from dassl.utils.images import read_image
 
 Transform = Callable[[Image.Image], Any]
 Transforms = Transform | Sequence[Transform] | None
@@ -28,6 +28,8 @@ class DatasetWrapper(Dataset[dict[str, Any]]):
     Raises:
         ValueError: If several draws are asked for without a transform.
     """
+
+    read_image = staticmethod(read_image)  # stored features are told apart by it
 
     def __init__(
         self, cfg: CfgNode, data_source: Sequence[Datum], transform: Transforms = None, is_train: bool = False
@@ -58,7 +60,7 @@ class DatasetWrapper(Dataset[dict[str, Any]]):
             "impath": item.impath,
             "index": idx,
         }
-        img0 = read_image(item.impath)
+        img0 = self.read_image(item.impath)
         if self.transform is None:
             output["img"] = img0
         elif isinstance(self.transform, (list, tuple)):

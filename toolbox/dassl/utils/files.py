@@ -1,4 +1,4 @@
-"""Files and folders: atomic writes, JSON, images, downloads."""
+"""Files and folders: atomic writes, JSON, downloads."""
 
 import errno
 import json
@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
-
-from PIL import Image
 
 
 def mkdir_if_missing(dirname: str) -> None:
@@ -82,25 +80,6 @@ def listdir_nohidden(path: str, sort: bool = False) -> list[str]:
     """
     names = [name for name in os.listdir(path) if not name.startswith(".")]
     return sorted(names) if sort else names
-
-
-def read_image(path: str) -> Image.Image:
-    """Return an image file as an RGB image.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If it is damaged or no image; the message names the file.
-    """
-    if not os.path.exists(path):
-        raise FileNotFoundError(f'No file exists at "{path}"')
-    try:
-        with Image.open(path) as image:
-            converted: Image.Image = image.convert("RGB")
-            return converted
-    # Pillow reports damage as OSError, SyntaxError, ValueError, struct.error and more, depending on the format.
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise OSError(f'Cannot read the image "{path}" ({type(error).__name__}: {reason})') from error
 
 
 def download_url(url: str, dst: str, from_gdrive: bool = True) -> None:

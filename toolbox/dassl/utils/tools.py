@@ -12,10 +12,10 @@ from dassl.utils.files import (
     download_url,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     write_json,
 )
+from dassl.utils.images import read_image
 from dassl.utils.registry import check_availability, get_most_similar_str_to_a_from_b
 
 __all__ = [

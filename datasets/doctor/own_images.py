@@ -1,0 +1,195 @@
+"""Examine own images before training: what is there, what would stop a run, what would make its figures wrong."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasets.class_names import CLASSNAMES_FILE
+from datasets.doctor.disk import reason
+from datasets.doctor.finding import examples, plural, printable
+from datasets.doctor.looking import Look, died_of, look_at
+from datasets.doctor.other_files import describe_other_files
+from datasets.doctor.prompts import describe_prompts
+from datasets.doctor.workers import look_at_all
+from datasets.image_folder import PROMPT_FILE, folder_of, list_images
+from datasets.own_listing import check_listing
+from datasets.own_names import class_names
+from datasets.own_split import describe_division, make_split, too_small
+from datasets.split_file import Split
+
+TINY_SIDE = 32  # pixels; CLIP enlarges to 224 and more
+IMBALANCE = 10  # images of the largest class for one of the smallest
+SHOTS = 16  # what a run draws unless told otherwise
+
+
+@dataclass
+class Examination:
+    """What was found of a folder or list.
+
+    Attributes:
+        source: It.
+        layout: How the images lie, in words; empty if that cannot be told.
+        division: What is divided by this project; empty if nothing is.
+        names: Class names in the order of the labels; with the folder or label in brackets where that is another.
+        counts: Images of each class by part.
+        failures: What stops training or makes its figures wrong.
+        warnings: What may make figures worse.
+        notes: What is good to know.
+    """
+
+    source: Path
+    layout: str = ""
+    division: str = ""
+    names: list[str] = field(default_factory=list)
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def examine(source: Path, *, shots: int = SHOTS, workers: int | None = None) -> Examination:
+    """Examine a folder or list of own images; every file is read and decoded.
+
+    Args:
+        source: The folder or list; it need not exist.
+        shots: Training images per class that a run shall draw.
+        workers: Processes that decode; the number of processors if None.
+    """
+    found = Examination(source)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            split = _list(found)
+        except (OSError, ValueError) as error:
+            found.failures += map(printable, getattr(error, "faults", None) or [_told(error)])
+            split = None
+    found.warnings += [printable(warning.message) for warning in said]
+    if source.is_dir():
+        found.notes += describe_other_files(source, with_classes=split is not None)
+    if split is not None:
+        _count(found, split, shots)
+        Images(split).examine(found, workers)
+    return found
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {reason(error)}"
+    return str(error)
+
+
+def _list(found: Examination) -> Split:
+    """Do what training does with the folder or list.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it cannot be trained on.
+    """
+    listing = list_images(found.source)
+    found.layout = listing.layout
+    check_listing(listing, found.source)
+    folder = folder_of(found.source)
+    names = class_names(folder, listing.classes)
+    found.division = describe_division(listing)
+    if small := too_small(listing):
+        warnings.warn(small, stacklevel=1)
+    pairs = zip(names, listing.classes, strict=True)
+    found.names = [printable(name if name == key else f"{name} ({key})") for name, key in pairs]
+    if (folder / CLASSNAMES_FILE).is_file():
+        found.notes.append(f"class names are those of {CLASSNAMES_FILE}")
+    if (folder / PROMPT_FILE).is_file():
+        covered, problem = describe_prompts(folder / PROMPT_FILE, names)
+        found.notes.append(f"{PROMPT_FILE} has sentences for {covered} classes")
+        found.failures += [problem] if problem else []
+    return make_split(listing, names)
+
+
+def _count(found: Examination, split: Split, shots: int) -> None:
+    """Count the images of each class, and note what is too few."""
+    for part, items in split._asdict().items():
+        numbers = Counter(item.label for item in items)
+        found.counts[part] = [numbers[label] for label in range(len(found.names))]
+    train = found.counts["train"]
+    if not split.test:
+        found.failures.append("no test images: give each class two images or more")
+    if not split.val:
+        found.notes.append("no validation images: nothing can be chosen on them (TEST.FINAL_MODEL best_val)")
+    if short := [name for name, number in zip(found.names, train, strict=True) if number < shots]:
+        found.warnings.append(
+            f"classes with fewer than {shots} training images, which are taken whole: {len(short)}, {examples(short)}"
+        )
+    if max(train) >= IMBALANCE * min(train):
+        found.warnings.append(f"the largest class has {max(train)} training images, the smallest {min(train)}")
+
+
+class Images:
+    """The images of a split, looked at one after the other; of each only a hash is kept.
+
+    Args:
+        split: The images.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self.rows = [(part, item.label, item.impath) for part, items in split._asdict().items() for item in items]
+        self.first: dict[bytes, int] = {}  # row by content
+        self.copies: dict[bytes, list[int]] = {}
+        self.unreadable: list[str] = []
+        self.tiny: list[str] = []
+        self.kinds: Counter[str] = Counter()
+
+    def examine(self, found: Examination, workers: int | None) -> None:
+        """Look at all images and note what is wrong with them."""
+        paths = [path for _, _, path in self.rows]
+        base = folder_of(found.source)
+        looks = look_at_all(paths, look_at, lost=died_of, title="images", workers=workers)
+        for row, look in enumerate(looks):
+            self._take(row, look, _below(paths[row], base))
+        self._tell(found, base)
+
+    def _take(self, row: int, look: Look, name: str) -> None:
+        if look.digest and self.first.setdefault(look.digest, row) != row:
+            self.copies.setdefault(look.digest, [self.first[look.digest]]).append(row)
+        if look.problem:
+            self.unreadable.append(f"{name}: {look.problem}")
+        elif look.side < TINY_SIDE:
+            self.tiny.append(name)
+        self.kinds.update(look.kinds)
+
+    def _tell(self, found: Examination, base: Path) -> None:
+        found.failures += [f"cannot be read: {printable(line)}" for line in self.unreadable]
+        groups = list(self.copies.values())
+        parts = [group for group in groups if len({self.rows[row][0] for row in group}) > 1]
+        classes = [group for group in groups if len({self.rows[row][1] for row in group}) > 1]
+        same = [group for group in groups if group not in classes and group not in parts]
+        if parts:
+            found.failures.append(
+                f"the same image in several splits, {plural(len(parts), 'time')}: {self._shown(parts, base)}; "
+                "remove the copies, or figures will be too good"
+            )
+        if classes:
+            found.warnings.append(
+                f"the same image in several classes, {plural(len(classes), 'time')}: {self._shown(classes, base)}"
+            )
+        if same:
+            number = sum(len(group) - 1 for group in same)
+            found.notes.append(f"copies within a class and split: {number}, such as {self._shown(same[:1], base)}")
+        if self.tiny:
+            tiny = examples(map(printable, self.tiny))
+            found.warnings.append(f"{plural(len(self.tiny), 'image')} under {TINY_SIDE} pixels a side: {tiny}")
+        if self.kinds:
+            kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(self.kinds.items()))
+            found.notes.append(f"unusual images, which are read right: {kinds}")
+
+    def _shown(self, groups: Iterable[list[int]], base: Path) -> str:
+        """Show the first three groups of copies."""
+        shown = []
+        for group in list(groups)[:3]:
+            files = [f"{_below(self.rows[row][2], base)} ({self.rows[row][0]})" for row in group[:3]]
+            shown.append(printable(" = ".join(files)) + (f" and {len(group) - 3} more" if len(group) > 3 else ""))
+        return "; ".join(shown)
+
+
+def _below(path: str, folder: Path) -> str:
+    return path.removeprefix(f"{folder}/")

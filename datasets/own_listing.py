@@ -1,0 +1,72 @@
+"""The user's own images by class, as a folder or a list has them, before anything is divided or drawn."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.class_names import shortened
+
+UNDIVIDED = "all"
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # part by its spelling
+Classes = dict[str, list[Path]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which images there are.
+
+    Attributes:
+        layout: How they lie, in words.
+        parts: Images by class, classes sorted, for "train" and perhaps "val" and "test"; or "all" for what is not
+            divided yet.
+    """
+
+    layout: str
+    parts: Mapping[str, Classes]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes that are trained on, in the order of their labels."""
+        return list(self.trained)
+
+    @property
+    def trained(self) -> Classes:
+        """Images by class of the part that training images are drawn from."""
+        return self.parts["train"] if "train" in self.parts else self.parts[UNDIVIDED]
+
+
+def check_listing(listing: Listing, source: Path) -> Listing:
+    """Return a listing that can be trained on; warn of classes without test images.
+
+    Raises:
+        ValueError: If there are fewer than two classes, names that are no text, or images of classes that are not
+            trained on.
+    """
+    classes = listing.classes
+    if len(classes) < 2:
+        found = f"only the class {classes[0]!r}" if classes else "no classes"
+        raise ValueError(f"{source} has {found}; expected two or more, as in {source}/<class>/<image>.jpg")
+    broken = [name for name in classes if not _is_text(name)]
+    if broken:
+        raise ValueError(f"{source} has class names that are no UTF-8: {quoted(broken)}; rename the folders")
+    for part, images in listing.parts.items():
+        if unknown := [name for name in images if name not in listing.trained]:
+            raise ValueError(f"{source} has {part} images of {shortened(unknown)}, but no training images of it")
+    lacking = [name for name in classes if not listing.parts.get("test", listing.trained).get(name)]
+    if lacking:
+        warnings.warn(f"{source} has no test images of {shortened(lacking)}", stacklevel=2)
+    return listing
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names in quotes, all of them, in letters that any terminal shows."""
+    return ", ".join(ascii(name) if not _is_text(name) else repr(name) for name in names)

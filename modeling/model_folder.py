@@ -1,0 +1,168 @@
+"""A trained model as a folder that can be taken elsewhere: model-info.json and model.safetensors.
+
+It holds what a method has trained and the text columns. The frozen encoders, which are large and public, are named with
+their checksums and looked for as in training.
+"""
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from modeling.aux_encoder import AuxEncoder, load_aux_encoder
+from modeling.clip_backbone import BUNDLED_MODELS, CLIPBackbone, load_clip
+from modeling.few_shot_model import AMUHead, FewShotModel, build_head
+from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo, read_info
+from modeling.official_weights import AUX_FILES, CLIP_FILES, WEIGHTS_VARIABLE
+from modeling.state_files import load_state_file, sha256_of, write_whole
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+class LoadedModel(NamedTuple):
+    """A model that is ready, and what it is."""
+
+    model: FewShotModel
+    info: ModelInfo
+
+
+def write_model_folder(model: FewShotModel, info: ModelInfo, folder: Path | str) -> None:
+    """Write a model; each file appears whole or not at all, and neither is taken for the other's of another run.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    folder = Path(folder)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
+    write_whole(folder / WEIGHTS_FILE, lambda stream: stream.write(save(state)))
+    content = info.content(sha256_of(folder / WEIGHTS_FILE))
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / INFO_FILE, lambda stream: stream.write(text.encode("utf-8", "backslashreplace")))
+
+
+def load_model_folder(
+    folder: Path | str, *, weights: Path | str | None = None, device: torch.device | str = "cpu"
+) -> LoadedModel:
+    """Load a model.
+
+    Args:
+        folder: A run folder of a finished training, or a copy of it.
+        weights: Folder that holds the official weight files or this model's own, or one such file; if not given they
+            are looked for as in training.
+        device: Where the model goes.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If one is damaged, does not fit the others, or an encoder is not the one of the training.
+    """
+    folder = Path(folder)
+    info, sha256 = read_info(folder)
+    path = folder / WEIGHTS_FILE
+    tensors = load_state_file(path, what="model weights")
+    if (found := sha256_of(path)) != sha256:
+        raise ValueError(f"{path} has sha256 {found}, but {INFO_FILE} beside it says {sha256}; restore both files")
+    backbone = _load_backbone(info, weights, device)
+    aux_encoder = _load_aux_encoder(info, weights)
+    _check_tensors(tensors, info, path)
+    try:
+        head = build_head(info.method, tensors, info.choices, backbone)
+    except KeyError as error:
+        raise ValueError(f"{folder}: the model has no {error.args[0]}, which {info.method} needs") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{folder}: {' '.join(str(error).split())}") from error
+    _check_fit(head.text_columns, head, backbone, aux_encoder, info, folder)
+    model = FewShotModel(
+        backbone,
+        head,
+        aux_encoder=aux_encoder,
+        pixel_statistics=info.statistics,
+        temperature=info.temperature,
+    )
+    return LoadedModel(model.to(device), info)
+
+
+def _check_tensors(tensors: dict[str, Tensor], info: ModelInfo, path: Path) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+            raise ValueError(f"{path}: {name} has values that are no finite numbers")
+    columns = tensors.get("text_columns")
+    if columns is None or columns.dim() != 2 or columns.shape[1] != len(info.classnames):
+        shape = "missing" if columns is None else f"of shape {tuple(columns.shape)}"
+        raise ValueError(f"{path}: text_columns are {shape}; (D, {len(info.classnames)}) is wanted")
+
+
+def _check_fit(
+    columns: Tensor,
+    head: torch.nn.Module,
+    backbone: CLIPBackbone,
+    aux_encoder: AuxEncoder | None,
+    info: ModelInfo,
+    folder: Path,
+) -> None:
+    """Refuse what would only fail at the first image."""
+    if columns.shape[0] != backbone.feature_dim:
+        raise ValueError(
+            f"{folder}: text columns have width {columns.shape[0]}, features of {backbone.name} {backbone.feature_dim}"
+        )
+    if info.recipe.size != backbone.input_resolution:
+        raise ValueError(
+            f"{folder}: pictures are made {info.recipe.size} pixels wide, "
+            f"but the input of {backbone.name} is {backbone.input_resolution}"
+        )
+    if isinstance(head, AMUHead):
+        width = head.adapter.fc.weight.shape[1]
+        if aux_encoder is None or width != aux_encoder.feature_dim:
+            found = "missing" if aux_encoder is None else f"of width {aux_encoder.feature_dim}"
+            raise ValueError(f"{folder}: the adapter is for features of width {width}, the aux encoder is {found}")
+
+
+def _load_backbone(info: ModelInfo, weights: Path | str | None, device: torch.device | str) -> CLIPBackbone:
+    name = _as_named(info.backbone, {*BUNDLED_MODELS, *CLIP_FILES}, weights, "backbone")
+    backbone = load_clip(name, precision=info.precision, device=device, weights=weights)
+    _check_identity("backbone", info.backbone, backbone.sha256)
+    # Only pictures are encoded here, and the tower for texts is half of a small CLIP.
+    for part in ("transformer", "token_embedding"):
+        setattr(backbone.model, part, torch.nn.Identity())
+    return backbone
+
+
+def _load_aux_encoder(info: ModelInfo, weights: Path | str | None) -> AuxEncoder | None:
+    if info.aux_encoder is None:
+        return None
+    name = _as_named(info.aux_encoder, {"tiny", *AUX_FILES}, weights, "aux encoder")
+    encoder = load_aux_encoder(name, weights=weights)
+    _check_identity("aux encoder", info.aux_encoder, encoder.sha256)
+    return encoder
+
+
+def _as_named(wanted: EncoderIdentity, known: Collection[str], weights: Path | str | None, what: str) -> str:
+    """Return a known name as it is, and of a path the first place that has the file.
+
+    Raises:
+        FileNotFoundError: If none has.
+    """
+    if wanted.name in known:
+        return wanted.name
+    file = Path(wanted.name).expanduser()
+    places = [file]
+    for place in (weights, os.environ.get(WEIGHTS_VARIABLE)):
+        places += [Path(place).expanduser(), Path(place).expanduser() / file.name] if place else []
+    for path in places:
+        if path.is_file():
+            return str(path)
+    raise FileNotFoundError(
+        f"the model's {what} {wanted.name} is not here; give the file, or the folder that holds it, by --weights"
+    )
+
+
+def _check_identity(what: str, wanted: EncoderIdentity, found: str) -> None:
+    if found != wanted.sha256:
+        raise ValueError(
+            f"the model was trained with {what} {wanted.name} of sha256 {wanted.sha256}, "
+            f"but the one found here has {found}; its scores would mean nothing"
+        )

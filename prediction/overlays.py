@@ -1,0 +1,104 @@
+"""Why a picture was decided so, as a PNG: where RAFT looks, or how AMU's logits add up."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from modeling.few_shot_model import Scores
+from modeling.state_files import write_whole
+from prediction.rows import Row, printable
+
+_OPACITY = 0.55
+_LONGEST = 60  # characters of a picture's name that its overlay's name keeps
+
+
+def overlay_path(folder: Path, number: int, image: str) -> Path:
+    """Return where the overlay of the n-th picture goes; pictures of the same name in two folders keep apart."""
+    stem = re.sub(r"[^\w.-]+", "_", Path(image).stem, flags=re.ASCII)[:_LONGEST].strip("._") or "picture"
+    return folder / f"{number:06d}_{stem}.png"
+
+
+def write_overlay(row: Row, square: Tensor, scores: Scores, path: Path) -> None:
+    """Draw the explanation of one picture.
+
+    Args:
+        row: What is said about it.
+        square: What the encoders see, (size, size, 3), uint8.
+        scores: Of this picture alone, (1, ...).
+        path: The PNG.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    attention = scores.attention
+    figure = _attention_figure(square, attention[0]) if attention is not None else _parts_figure(row, square, scores)
+    best, clip = row.adapted[0], row.zero_shot[0]
+    title = f"{printable(best.name)} {100 * best.probability:.1f} %  (zero-shot {printable(clip.name)} "
+    figure.suptitle(f"{title}{100 * clip.probability:.1f} %)", fontsize=9, parse_math=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # class names may be in any script
+        write_whole(path, lambda stream: figure.savefig(stream, format="png", dpi=120))
+
+
+def _attention_figure(square: Tensor, attention: Tensor) -> Figure:
+    """The picture, then where the class token looks in it and where the background token does: (2, h, w)."""
+    figure = Figure(figsize=(7.5, 2.9), layout="constrained")
+    titles = ("what CLIP sees", "class attention", "background attention")
+    for axes, title, heat in zip(figure.subplots(1, 3), titles, (None, *attention), strict=True):
+        _show(axes, square, title)
+        if heat is not None:
+            drawn = axes.imshow(
+                heat.float().cpu().numpy(),
+                extent=(0, square.shape[1], square.shape[0], 0),
+                interpolation="bilinear",
+                cmap="magma",
+                alpha=_OPACITY,
+            )
+            figure.colorbar(drawn, ax=axes, shrink=0.8).ax.tick_params(labelsize=6)
+    return figure
+
+
+def _parts_figure(row: Row, square: Tensor, scores: Scores) -> Figure:
+    """The picture, then what the logits of the likeliest classes are made of, above the mean of all classes."""
+    figure = Figure(figsize=(7.5, 2.9), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 2))
+    _show(left, square, "what the encoders see")
+    labels = [guess.label for guess in row.adapted]
+    parts = {"zero-shot logit": scores.zero_shot}
+    if scores.aux is not None and scores.weight is not None:
+        parts[f"weight {float(scores.weight):.3g} x bias"] = scores.weight * scores.aux
+        parts["sum"] = scores.adapted
+    height = 0.8 / len(parts)
+    places = np.arange(len(labels))
+    for index, (name, logits) in enumerate(parts.items()):
+        right.barh(places + index * height, _above_mean(logits[0], labels), height, label=name)
+    right.set_yticks(places + 0.4 - height / 2, _names(row), fontsize=7, parse_math=False)
+    right.invert_yaxis()
+    right.axvline(0, color="black", linewidth=0.6)
+    right.set_xlabel("logit above the mean of all classes", fontsize=7)
+    right.tick_params(axis="x", labelsize=7)
+    right.legend(fontsize=7)
+    return figure
+
+
+def _above_mean(logits: Tensor, labels: Sequence[int]) -> Any:
+    """A softmax does not change with a common shift, so that only differences between classes say something."""
+    centred = logits.float() - logits.float().mean()
+    return centred[torch.tensor(labels, device=logits.device)].cpu().numpy()
+
+
+def _names(row: Row) -> list[str]:
+    return [printable(guess.name)[:24] for guess in row.adapted]
+
+
+def _show(axes: Any, square: Tensor, title: str) -> None:
+    axes.imshow(square.numpy(), extent=(0, square.shape[1], square.shape[0], 0))
+    axes.set_title(title, fontsize=8)
+    axes.set_axis_off()

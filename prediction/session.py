@@ -1,0 +1,173 @@
+"""From the command line's arguments to rows: load, read ahead, score a batch, write, go on."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from dassl.utils.images import read_image
+from features.extraction import encode_within_memory, part_for_cpu, progress
+from modeling.few_shot_model import FewShotModel, Scores
+from modeling.model_folder import LoadedModel, load_model_folder
+from modeling.pixels import scaled
+from prediction.listing import Listed, list_pictures
+from prediction.reading import AHEAD, Picture, batched, read_pictures
+from prediction.rows import WRITERS, Guess, Row
+from prediction.sink import open_sink
+
+MOST_WORKERS = 16
+
+
+def predict(arguments: Namespace) -> int:
+    """Write a row for every picture.
+
+    Returns:
+        The number of pictures that were read.
+
+    Raises:
+        OSError: If a file of the model is missing, or something cannot be written.
+        ValueError: If the model is damaged or an argument means nothing.
+    """
+    device = choose_device(arguments.device)
+    loaded = load_model_folder(arguments.model, weights=arguments.weights, device=device)
+    explain = Path(arguments.explain) if arguments.explain else None
+    if explain is not None:
+        explain.mkdir(parents=True, exist_ok=True)
+    readable = 0
+    with open_sink(arguments.output, for_programs=arguments.format != "table") as stream:
+        topk = min(arguments.topk, len(loaded.info.classnames))
+        writer = WRITERS[arguments.format](stream, topk=topk, explained=explain is not None)
+        rows = predict_rows(
+            loaded,
+            list_pictures(arguments.paths, sys.stdin.buffer),
+            topk=topk,
+            batch_size=arguments.batch_size,
+            workers=arguments.workers or min(os.cpu_count() or 1, MOST_WORKERS),
+            device=device,
+            explain=explain,
+        )
+        for row in _with_bar(rows, stream):
+            writer.write(row)
+            readable += not row.error
+    return readable
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the device of a name; without one a GPU if there is any.
+
+    Raises:
+        ValueError: If there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"--device {name} cannot be used here: {reason}") from error
+    return device
+
+
+def predict_rows(
+    loaded: LoadedModel,
+    listed: Iterator[Listed],
+    *,
+    topk: int,
+    batch_size: int,
+    workers: int,
+    device: torch.device,
+    explain: Path | None = None,
+) -> Iterator[Row]:
+    """Yield a row for each picture, in order; at no time more than a few batches are held.
+
+    Args:
+        loaded: The model.
+        listed: Paths, taken as they are needed.
+        topk: Classes in a row.
+        batch_size: Pictures that are encoded together.
+        workers: Threads that read.
+        device: Where the model is.
+        explain: Folder for overlays, or None.
+    """
+    pictures = read_pictures(
+        listed, loaded.info.recipe, read_image, workers=workers, ahead=batch_size + AHEAD * workers
+    )
+    number = 0
+    for group in batched(pictures, batch_size):
+        squares = [picture.square for picture in group if picture.square is not None]
+        scores = score(loaded.model, torch.stack(squares), device, attention=explain is not None) if squares else None
+        ranked = iter(rank(loaded, scores, topk) if scores is not None else ())
+        place = 0
+        for picture in group:
+            number += 1
+            if picture.square is None or scores is None:
+                yield Row(picture.path, error=picture.error)
+                continue
+            row = next(ranked)
+            row = Row(picture.path, row.adapted, row.zero_shot, row.weight)
+            if explain is not None:
+                row = _explained(row, picture, _only(scores, place), explain, number)
+            place += 1
+            yield row
+
+
+def score(model: FewShotModel, squares: Tensor, device: torch.device, *, attention: bool = False) -> Scores:
+    """Score pictures (N, size, size, 3), uint8, in parts that fit the device.
+
+    Args:
+        model: On the device.
+        squares: What the encoders see.
+        device: Where to score.
+        attention: Whether RAFT's attention is wanted.
+    """
+
+    def encode(pixels: Tensor) -> dict[str, Tensor]:
+        found = model(pixels, attention=attention)._asdict()
+        return {name: value for name, value in found.items() if value is not None}
+
+    pixels = scaled(squares.to(device, non_blocking=True))
+    at_most = part_for_cpu(pixels) if device.type == "cpu" else len(pixels)
+    parts, _ = encode_within_memory(pixels, encode, at_most=at_most)
+    return Scores(**parts)
+
+
+def rank(loaded: LoadedModel, scores: Scores, topk: int) -> Iterator[Row]:
+    """Yield rows without paths of scores (N, ...)."""
+    adapted = _likeliest(loaded.model.probabilities(scores), loaded.info.classnames, topk)
+    zero_shot = _likeliest(scores.zero_shot.softmax(dim=-1), loaded.info.classnames, topk)
+    weights = [None] * len(adapted) if scores.weight is None else scores.weight.flatten().tolist()
+    for ours, theirs, weight in zip(adapted, zero_shot, weights, strict=True):
+        yield Row("", ours, theirs, weight)
+
+
+def _likeliest(probabilities: Tensor, classnames: Sequence[str], topk: int) -> list[list[Guess]]:
+    found = probabilities.float().topk(topk, dim=-1)
+    return [
+        [Guess(classnames[label], label, value) for label, value in zip(labels, values, strict=True)]
+        for labels, values in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    ]
+
+
+def _only(scores: Scores, place: int) -> Scores:
+    parts = {name: part[place : place + 1] for name, part in scores._asdict().items() if part is not None}
+    return Scores(**parts)
+
+
+def _explained(row: Row, picture: Picture, scores: Scores, folder: Path, number: int) -> Row:
+    from prediction.overlays import overlay_path, write_overlay  # matplotlib: most of a second
+
+    assert picture.square is not None
+    path = overlay_path(folder, number, picture.path)
+    write_overlay(row, picture.square, scores, path)
+    return Row(row.image, row.adapted, row.zero_shot, row.weight, overlay=str(path))
+
+
+def _with_bar(rows: Iterator[Row], stream: IO[str]) -> Iterator[Row]:
+    """Show how many pictures are done on a terminal, unless the rows themselves appear there."""
+    yield from rows if stream.isatty() else progress(rows, "predict")

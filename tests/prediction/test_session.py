@@ -1,0 +1,47 @@
+from typing import Any
+
+import pytest
+import torch
+
+import prediction.session
+from modeling.model_folder import LoadedModel, load_model_folder
+from modeling.pixels import scaled
+from prediction.session import choose_device, rank, score
+
+
+@pytest.fixture
+def loaded(finished: Any) -> LoadedModel:
+    return load_model_folder(finished("RAFT").folder)
+
+
+SQUARES = torch.randint(0, 256, (7, 64, 64, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def test_parts_of_a_batch_say_what_the_batch_says(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = loaded.model(scaled(SQUARES), attention=True)
+    monkeypatch.setattr(prediction.session, "part_for_cpu", lambda pixels: 3)
+    parts = score(loaded.model, SQUARES, torch.device("cpu"), attention=True)
+    for name, one, other in zip(whole._fields, whole, parts, strict=True):
+        assert (one is None) == (other is None), name
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, msg=name, atol=1e-4, rtol=0)
+
+
+def test_the_likeliest_first(loaded: LoadedModel) -> None:
+    scores = score(loaded.model, SQUARES, torch.device("cpu"))
+    rows = list(rank(loaded, scores, 3))
+    probabilities = loaded.model.probabilities(scores)
+    for row, expected, clip in zip(rows, probabilities, scores.zero_shot.softmax(dim=1), strict=True):
+        assert [guess.label for guess in row.adapted] == expected.argsort(descending=True).tolist()
+        assert sum(guess.probability for guess in row.adapted) == pytest.approx(1, abs=1e-5)
+        assert row.zero_shot[0].label == int(clip.argmax())
+        assert all(guess.name == loaded.info.classnames[guess.label] for guess in row.adapted)
+    assert [len(row.adapted) for row in rank(loaded, scores, 1)] == [1] * 7
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("abacus", "cuda:99"):
+        with pytest.raises(ValueError, match=f"--device {name} cannot be used here: "):
+            choose_device(name)

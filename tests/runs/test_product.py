@@ -1,0 +1,142 @@
+"""The model folder beside a result: the same scores as the trainer's, and none where they would not be the same."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import runs.session
+from dassl.utils import read_image
+from modeling.model_folder import load_model_folder
+from modeling.model_info import INFO_FILE
+from runs.product import calibrate, expected_error, largest_gap, write_product
+from trainers.zsclip import ZeroshotCLIP
+
+METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
+EXACT = ("FEATURES.STORE", "off", "FEATURES.MAPS_PREC", "fp32")  # stored maps are rounded to half precision otherwise
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the last run has evaluated, and its trainer."""
+    kept: dict[str, Any] = {}
+
+    def keep(plan: Any, trainer: Any, result: Any) -> bool:
+        kept["trainer"] = trainer
+        return write_product(plan, trainer, result)
+
+    monkeypatch.setattr(runs.session, "write_product", keep)
+    return kept
+
+
+@pytest.mark.parametrize("precision", ["fp32", "amp"])
+@pytest.mark.parametrize("method", METHODS)
+def test_test_images_get_the_runs_own_logits(
+    method: str, precision: str, train_main: Callable[..., Any], kept: dict[str, Any]
+) -> None:
+    run = train_main(method, *EXACT, f"TRAINER.{method.upper()}.PREC", precision)
+    assert run.status == 0, run.err
+    trainer = kept["trainer"]
+    with torch.no_grad():
+        branches, _ = trainer.collect_branches("test", trainer.test_loader)
+    loaded = load_model_folder(run.folder)
+    paths = [item.impath for item in trainer.dm.dataset.test]
+    found = loaded.model(torch.stack([loaded.info.recipe.pixels(read_image(path)) for path in paths]))
+    tolerance = 1e-5 * float(branches["zero_shot"].abs().max())
+    torch.testing.assert_close(found.zero_shot, branches["zero_shot"], atol=tolerance, rtol=0)
+    torch.testing.assert_close(found.adapted, trainer.decide(branches), atol=tolerance, rtol=0)
+    assert not torch.equal(found.adapted, found.zero_shot) or method == "ZeroshotCLIP"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_the_information_says(method: str, finished: Callable[[str], Any]) -> None:
+    run = finished(method)
+    content, result = json.loads((run.folder / INFO_FILE).read_text()), run.result
+    assert [entry["name"] for entry in content["classes"]] == ["bear", "red_fox", "sea lion"]
+    assert content["classes"][1]["key"] == "red_fox" and content["classes"][1]["prompts"][0].count("red fox") == 1
+    assert content["backbone"] == {"name": "tiny", "sha256": result["backbone_sha256"], "precision": "fp32"}
+    assert (content["aux_encoder"] is not None) == (method == "AMU")
+    assert content["data"]["num_shots"] == 2 and content["data"]["seed"] == 1
+    assert content["protocol"] == result["protocol"] and content["versions"] == result["versions"]
+    for name in ("accuracy", "zero_shot_accuracy", "total"):
+        assert content["metrics"][name] == result[name]
+    assert content["calibration"]["images"] == 6 and content["calibration"]["fitted_on"] == "validation"
+    assert content["temperature"] == content["calibration"]["temperature"]
+    assert f"python predict.py --model {run.folder} IMAGE" in run.out
+
+
+def test_an_evaluation_writes_one_of_its_own(
+    finished: Callable[[str], Any], train_main: Callable[..., Any], tmp_path: Path
+) -> None:
+    trained = finished("AMU")
+    bare = shutil.copytree(trained.folder, tmp_path / "old")
+    (bare / INFO_FILE).unlink()
+    run = train_main("AMU", "--eval-only", "--model-dir", str(bare))
+    one, other = load_model_folder(trained.folder), load_model_folder(run.folder)
+    pixels = torch.rand(3, 3, 64, 64)
+    assert torch.equal(one.model(pixels).adapted, other.model(pixels).adapted)
+    assert one.info.temperature == other.info.temperature and other.info.about["data"]["mode"] == "eval"
+
+
+def test_the_temperature_never_sees_test_labels(
+    train_main: Callable[..., Any], kept: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train_main("AMU")
+    trainer, before = kept["trainer"], load_model_folder(run.folder).info.temperature
+    for item in trainer.dm.dataset.test:
+        item._label = 0  # the toolbox's items are read-only
+    logits, labels = trainer.validation_logits()
+    assert len(labels) == 6
+    best = F.cross_entropy(logits / before, labels)
+    assert best <= F.cross_entropy(logits / (1.05 * before), labels)
+    monkeypatch.setattr("trainers.few_shot.has_own_validation", lambda dataset: False)
+    assert trainer.validation_logits() is None
+    assert calibrate(trainer)["temperature"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "said"),
+    [
+        ("decide", lambda self, branches: -branches["zero_shot"], "decides in a way of its own"),
+        ("inference_head", lambda self: None, "trainer ZeroshotCLIP has no inference_head"),
+    ],
+)
+def test_a_trainer_with_ways_of_its_own(
+    name: str, own: Any, said: str, train_main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ZeroshotCLIP, name, own)
+    run = train_main("ZeroshotCLIP")
+    assert run.status == 0, run.err
+    assert said in run.out and not (run.folder / INFO_FILE).exists()
+
+
+def test_a_trainer_from_elsewhere(plan: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not write_product(plan("--trainer", "AMU"), SimpleNamespace(), {})
+    assert "predict.py cannot use this model" in capsys.readouterr().out
+
+
+def test_another_test_transform_is_noticed(train_main: Callable[..., Any]) -> None:
+    transforms = "['random_resized_crop', 'random_flip', 'normalize', 'instance_norm']"
+    run = train_main("ZeroshotCLIP", "INPUT.TRANSFORMS", transforms)
+    assert run.status == 0, run.err
+    assert "it transforms images" in run.out and not (run.folder / INFO_FILE).exists()
+
+
+def test_the_gap_of_other_classes(train_main: Callable[..., Any], kept: dict[str, Any]) -> None:
+    run = train_main("ZeroshotCLIP")
+    loaded = load_model_folder(run.folder)
+    assert largest_gap(kept["trainer"], loaded.model, loaded.info.recipe) < 1e-5
+    loaded.model.head.text_columns = loaded.model.head.text_columns[:, :2]
+    assert largest_gap(kept["trainer"], loaded.model, loaded.info.recipe) == float("inf")
+
+
+def test_the_calibration_error_by_hand() -> None:
+    # Two images of confidence 0.8, one of them right: |0.5 - 0.8|.
+    logits = torch.tensor([[4.0, 1.0], [4.0, 1.0]]).log()
+    assert expected_error(logits, torch.tensor([0, 1])) == pytest.approx(0.3)
