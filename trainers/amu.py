@@ -59,7 +59,11 @@ class AMU(FewShotTrainer):
 
     def build_method(self) -> None:
         """Load the auxiliary encoder and register the adapter; its weight comes with the first training images."""
-        self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER, weights=self.cfg.MODEL.WEIGHTS or None)
+        self.aux_encoder = load_aux_encoder(
+            self.settings.AUX_ENCODER,
+            weights=self.cfg.MODEL.WEIGHTS or None,
+            layers=self.cfg.MODEL.ENCODER_LAYERS,
+        )
         self.aux_encoder.to(self.device)
         self.aux_statistics = ChannelStatistics(self.aux_encoder.mean, self.aux_encoder.std)
         self.adapter = Adapter(torch.zeros(self.num_classes, self.aux_encoder.feature_dim))

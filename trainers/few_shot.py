@@ -22,6 +22,7 @@ from features.texts import stored_text_features
 from features.views import FeatureBatches, derive_seed, parse_views
 from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
+from modeling.encoder_layers import ENCODER_LAYERS
 from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.schedules import TableScheduler
@@ -51,6 +52,7 @@ def add_shared_keys(cfg: CfgNode) -> None:
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
     cfg.FEATURES = feature_settings()
     cfg.MODEL.WEIGHTS = ""  # folder or file of official weights, for machines without a network
+    cfg.MODEL.ENCODER_LAYERS = "folded"  # "plain" runs residual encoders as released: the same numbers, slower
 
 
 class FewShotTrainer(TrainerX):  # type: ignore[misc]
@@ -78,6 +80,10 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.precision = Precision(self.settings.PREC)
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
         check_backbone(cfg.MODEL.BACKBONE.NAME)
+        if cfg.MODEL.ENCODER_LAYERS not in ENCODER_LAYERS:
+            raise ValueError(
+                f"unknown MODEL.ENCODER_LAYERS {cfg.MODEL.ENCODER_LAYERS!r}; choose from {', '.join(ENCODER_LAYERS)}"
+            )
         check_prompt_source(self.settings.PROMPTS)
         check_feature_settings(cfg.FEATURES)
         self.outcome = {}
@@ -110,6 +116,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             precision=self.settings.PREC,
             device=self.device,
             weights=self.cfg.MODEL.WEIGHTS or None,
+            layers=self.cfg.MODEL.ENCODER_LAYERS,
         )
         self._check_input_size()
         self.pixel_statistics = _pixel_statistics(self.cfg)
@@ -210,7 +217,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         loading = self.cfg.DATALOADER
         # What the loaders normalise by decides how ``pixels_for`` changes an image before it is encoded.
         pixels = [self.pixel_statistics.mean.flatten().tolist(), self.pixel_statistics.std.flatten().tolist()]
-        common = {"pixels": pixels, "code": code_of(type(self).encode)}
+        layers = self.cfg.MODEL.ENCODER_LAYERS
+        common = {"pixels": pixels, "layers": layers, "code": code_of(type(self).encode)}
         return FrozenEncoders(
             self.encode,
             {name: {**identity, **common} for name, identity in self.identities().items()},
