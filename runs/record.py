@@ -13,9 +13,13 @@ import torch
 from torch import Tensor
 
 from datasets.json_file import write_json_file
-from datasets.validation import has_own_validation
+from datasets.validation import has_own_validation, validation_facts
+from modeling.top_classes import TopClasses, top_classes
+from results.predictions import Predictions
 from runs.config import REPOSITORY, RunPlan, as_dict
-from runs.settings import RESULT_FILE
+from runs.event_files import write_event_files
+from runs.image_records import remove_image_records, write_image_records
+from runs.settings import RESULT_FILE, read_result
 
 SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")
@@ -29,18 +33,20 @@ class EvaluationLog:
     """
 
     def __init__(self, evaluator: Any) -> None:
-        self.predicted: list[Tensor] = []
+        self.top: list[TopClasses] = []
         self.labels: list[Tensor] = []
+        self.num_outputs = 0  # columns of the logits
         self.results: dict[str, float] = {}
         reset, process, evaluate = evaluator.reset, evaluator.process, evaluator.evaluate
 
         def logged_reset() -> None:
-            self.predicted, self.labels = [], []
+            self.top, self.labels = [], []
             reset()
 
         def logged_process(output: Any, labels: Tensor) -> None:
             logits = output[0] if isinstance(output, (tuple, list)) else output
-            self.predicted.append(logits.argmax(dim=1).cpu())
+            self.top.append(top_classes(logits))
+            self.num_outputs = logits.shape[1]
             self.labels.append(labels.cpu())
             process(output, labels)
 
@@ -55,7 +61,8 @@ class EvaluationLog:
         """Return the last evaluation: counts, accuracy, macro-F1 and accuracy per class, in percent."""
         if not self.labels:
             return {"total": 0, "correct": 0, "accuracy": None, "macro_f1": None, "per_class_accuracy": {}}
-        predicted, labels = torch.cat(self.predicted), torch.cat(self.labels)
+        predicted = torch.cat([top.labels[:, 0] for top in self.top])
+        labels = torch.cat(self.labels)
         right = predicted == labels
         return {
             "total": len(labels),
@@ -91,6 +98,8 @@ class RunRecord:
         plan, cfg = self.plan, self.plan.cfg
         outcome = dict(getattr(trainer, "outcome", {}))
         figures = log.figures(trainer.dm.dataset.lab2cname)
+        split = outcome.pop("split", None) or _plain_split(trainer)
+        predictions = self._write_images(trainer, log, split)
         self.mark("total", self.started)
         result = {
             "schema": SCHEMA,
@@ -105,8 +114,8 @@ class RunRecord:
             "num_shots": max(cfg.DATASET.NUM_SHOTS, 0),
             "seed": cfg.SEED,
             "subsample_classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-            "protocol": outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)),
-            "split": outcome.pop("split", cfg.TEST.SPLIT),
+            "protocol": _with_oracle(outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)), plan),
+            "split": split,
             **figures,
             "zero_shot_accuracy": outcome.pop("zero_shot_accuracy", None),
             **outcome,
@@ -118,11 +127,23 @@ class RunRecord:
             "peak_memory_mb": peak_memory_mb(),
         }
         write_json_file(result, Path(cfg.OUTPUT_DIR) / RESULT_FILE)
+        if result["status"] == "finished":
+            write_event_files(result, predictions, Path(cfg.OUTPUT_DIR), figures=cfg.TEST.FIGURES)
         return result
+
+    def _write_images(self, trainer: Any, log: EvaluationLog, split: str) -> Predictions | None:
+        folder, since = Path(self.plan.cfg.OUTPUT_DIR), time.perf_counter()
+        if not self.plan.cfg.TEST.KEEP_PREDICTIONS or not log.labels:
+            remove_image_records(folder)
+            return None
+        predictions = write_image_records(trainer, log, split, folder)
+        self.mark("image_records", since)
+        return predictions
 
 
 def set_aside(output_dir: Path) -> None:
     """Rename an earlier result, so that a run that fails cannot be taken for the finished one before it."""
+    remove_image_records(output_dir)
     earlier = output_dir / RESULT_FILE
     if earlier.is_file():
         earlier.replace(output_dir / "result.previous.json")
@@ -161,14 +182,30 @@ def peak_memory_mb() -> float:
     return round((host + device) / 2**20, 1)
 
 
+def _plain_split(trainer: Any) -> str:
+    """Return the split that a trainer evaluates that does not say; the test set stands in for a missing one."""
+    return "val" if trainer.cfg.TEST.SPLIT == "val" and trainer.val_loader is not None else "test"
+
+
 def _plain_protocol(plan: RunPlan, dataset: Any) -> dict[str, Any]:
     """Describe the run of a trainer that does not; without validation images the toolbox chooses on the test set."""
-    selected_on = "none"
-    if plan.cfg.TEST.FINAL_MODEL == "best_val":
-        selected_on = "validation" if has_own_validation(dataset) else "test"
+    cfg = plan.cfg
+    # A model that is only evaluated was chosen elsewhere; ``_with_oracle`` knows whether that was on test images.
+    on_validation = plan.eval_only or has_own_validation(dataset)
+    chosen_on = {"best_val": "validation" if on_validation else "test", "best_test": "test"}
+    selected_on = chosen_on.get(cfg.TEST.FINAL_MODEL, "none")
     return {
-        "final_model": plan.cfg.TEST.FINAL_MODEL,
+        "final_model": cfg.TEST.FINAL_MODEL,
         "selected_on": selected_on,
         "views": "online",
         "oracle": selected_on == "test",
+        **validation_facts(dataset, cfg.DATASET.NUM_SHOTS),
     }
+
+
+def _with_oracle(protocol: dict[str, Any], plan: RunPlan) -> dict[str, Any]:
+    """Mark the evaluation of a model that was chosen on test labels, whatever the evaluation itself does."""
+    earlier = read_result(Path(plan.model_dir)).get("protocol", {}) if plan.eval_only and plan.model_dir else {}
+    if not earlier.get("oracle"):
+        return protocol
+    return {**protocol, "final_model": earlier["final_model"], "selected_on": "test", "oracle": True}

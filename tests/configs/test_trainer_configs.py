@@ -87,6 +87,15 @@ def test_the_published_table_of_amu_is_whole() -> None:
     assert averages == pytest.approx([66.88, 69.01, 73.20, 76.46, 79.36], abs=0.011)
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/shots/*.yaml")), ids=shown)
+def test_an_overlay_for_a_number_of_shots_changes_its_file(path: Path) -> None:
+    stem, _, shots = path.stem.removesuffix("shots").rpartition("_")
+    before, changes = values(path.parents[1] / f"{stem}.yaml"), values(path)
+    assert changes and all(key in before and before[key] != value for key, value in changes.items())
+    assert int(shots) >= 1 and "merged after" in header(path)[0]
+    assert any("docs/protocol.md" in line for line in header(path))  # where it is measured
+
+
 @pytest.mark.parametrize("path", OVERLAYS, ids=shown)
 def test_an_overlay_names_a_data_set_and_changes_something(path: Path) -> None:
     stem = re.sub(r"_\d+shots$", "", path.stem)
