@@ -63,7 +63,7 @@ golden: setup  ## compare with the recorded reference numbers
 bench: setup  ## time the fast paths against the slow ones (see docs/performance.md)
 	$(PY) -m benchmarks.region_attention --json $(BENCH)/region_attention.json
 	$(PY) -m benchmarks.extraction --json $(BENCH)/extraction.json
-	$(PY) -m benchmarks.whole_run --json $(BENCH)/whole_run.json
+	$(PY) -m benchmarks.whole_run --classes 4 --json $(BENCH)/whole_run.json
 	$(PY) -m benchmarks.sweep_cost --json $(BENCH)/sweep_cost.json
 
 coverage: setup  ## run the tests and report coverage
