@@ -6,11 +6,11 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 BENCH ?= docs/performance
-CODE := train.py predict.py parse_results.py prediction runs results trainers modeling features datasets downloads pretraining scripts \
-	benchmarks toolbox/dassl tests/golden.py
+CODE := train.py predict.py parse_results.py prediction runs results sweep trainers modeling features datasets downloads \
+	pretraining scripts benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden bench coverage weights audit clean
+.PHONY: help setup demo sweep test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden bench coverage weights audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -30,6 +30,10 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt toolbox/pyprojec
 
 demo: setup  ## adapt a small CLIP to real digits and to drawn shapes with both methods
 	$(PY) -m scripts.demo
+
+sweep: setup  ## zero-shot CLIP, AMU and RAFT on digits and shapes, 1 to 16 shots, three seeds, into output/sweep
+	$(PY) -m scripts.sweep --trainers ZeroshotCLIP AMU RAFT --datasets digits shapes --backbones tiny \
+		--output-dir output/sweep --table
 
 test: setup  ## run the tests
 	$(PY) -m pytest
@@ -59,7 +63,7 @@ golden: setup  ## compare with the recorded reference numbers
 bench: setup  ## time the fast paths against the slow ones (see docs/performance.md)
 	$(PY) -m benchmarks.region_attention --json $(BENCH)/region_attention.json
 	$(PY) -m benchmarks.extraction --json $(BENCH)/extraction.json
-	$(PY) -m benchmarks.whole_run --json $(BENCH)/whole_run.json
+	$(PY) -m benchmarks.whole_run --classes 4 --json $(BENCH)/whole_run.json
 	$(PY) -m benchmarks.sweep_cost --json $(BENCH)/sweep_cost.json
 	$(PY) -m benchmarks.prediction --json $(BENCH)/prediction.json
 

@@ -1,11 +1,14 @@
-"""Read run folders and print one row per data set, trainer, config and shots: mean, spread, seeds, zero-shot.
+"""Read run folders and print tables: a row per data set, trainer and config, a column per number of shots.
 
     python parse_results.py output                      every run below output/
-    python parse_results.py output/digits --ci95        95 % confidence half-widths in place of standard deviations
+    python parse_results.py output --spread ci95        Student's 95 % interval in place of the standard deviation
+    python parse_results.py output --compare            published figures beside ours, of the same backbone and shots
+    python parse_results.py output --paired AMU RAFT    their difference seed by seed, with its interval
+    python parse_results.py output --html report.html   one page with tables, plots, settings and failures
     python parse_results.py output --plot curves.png    accuracy over shots as well
 
-A run is a folder with ``result.json``, as train.py writes it, or with CoOp-style ``log.txt`` files. Seeds that are
-missing or did not finish are shown as such and never left out in silence.
+A run is a folder with ``result.json``, as train.py writes it, or with CoOp-style ``log.txt`` files. What is missing,
+failed or did not finish is listed and never left out in silence. docs/results.md explains the tables.
 """
 
 import argparse
@@ -13,40 +16,89 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.plot import plot_rows
-from results.rows import summarise
-from results.run_folders import KEYWORDS, TEST_ENDS, TRAINING_ENDS, find_run_folders, read_run
-from results.table import FORMATS, format_rows
+from results.averages import AVERAGES
+from results.references import DEFAULT_REFERENCES
+from results.rows import SPREADS
+from results.run_folders import KEYWORDS, TEST_ENDS, TRAINING_ENDS, Run, read_runs
+from results.sections import make_sections
+from results.table import FORMATS, format_sections
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="FOLDER", help="folders of runs, of any depth")
+    add("--keyword", choices=KEYWORDS, default="accuracy", help="score to summarise")
+    add("--spread", choices=tuple(SPREADS), default="std", help="standard deviation, or half of Student's interval")
+    add("--ci95", action="store_const", const="ci95", dest="spread", help="the same as --spread ci95")
+    add("--seeds", nargs="+", type=int, help="seeds expected in every cell (default: all that are found)")
+    add("--average", choices=AVERAGES, default="eleven", help="over the papers' eleven data sets, or those present")
+    add("--long", action="store_true", help="a row per number of shots, with macro-F1 and zero-shot accuracy")
+    add(
+        "--compare",
+        nargs="?",
+        type=Path,
+        const=DEFAULT_REFERENCES,
+        metavar="REF",
+        help="published figures beside ours (default: docs/reference_numbers.json)",
+    )
+    add("--paired", nargs=2, metavar=("TRAINER", "OTHER"), help="differences of two trainers, seed by seed")
+    add("--test-log", action="store_true", help="logs are of test-only runs")
+    add("--multi-exp", action="store_true", help="accepted as CoOp's; folders of any depth are read anyway")
+    add("--format", choices=FORMATS, default="github", help="form of the tables")
+    add("--plot", type=Path, metavar="FILE", help="draw the score over shots into a file, such as curves.png")
+    add("--html", type=Path, metavar="FILE", help="write one self-contained page with everything")
+    add("--wrong-images", type=int, default=24, metavar="N", help="wrong images of a run in the page (default 24)")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, print the table and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FOLDER", help="folders of runs, of any depth")
-    parser.add_argument("--keyword", choices=KEYWORDS, default="accuracy", help="score to summarise")
-    parser.add_argument("--ci95", action="store_true", help="95 %% confidence half-width (Student) as the spread")
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, help="seeds expected in every row (default: all that are found)"
-    )
-    parser.add_argument("--test-log", action="store_true", help="logs are of test-only runs")
-    parser.add_argument(
-        "--multi-exp", action="store_true", help="accepted as CoOp's; folders of any depth are read anyway"
-    )
-    parser.add_argument("--format", choices=FORMATS, default="github", help="form of the table")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the score over shots into a file")
-    args = parser.parse_args(argv)
+    """Parse the command line, print the tables and return the exit status."""
+    args = build_parser().parse_args(argv)
     try:
-        ends = TEST_ENDS if args.test_log else TRAINING_ENDS
-        runs = [read_run(folder, ends) for folder in find_run_folders(args.paths)]
-        rows = summarise(runs, args.keyword, args.seeds, ci95=args.ci95)
-        print(format_rows(rows, args.keyword, args.format, ci95=args.ci95))
-        if args.plot:
-            plot_rows(rows, args.keyword, args.plot)
-            print(f"Plot saved to {args.plot}", file=sys.stderr)
+        runs = read_runs(args.paths, TEST_ENDS if args.test_log else TRAINING_ENDS)
+        sections = make_sections(
+            runs,
+            args.keyword,
+            spread=args.spread,
+            seeds=args.seeds,
+            average=args.average,
+            references=args.compare,
+            pair=tuple(args.paired) if args.paired else None,
+            long=args.long,
+        )
+        print(format_sections(sections, args.format))
+        _write_files(runs, args)
     except (OSError, ValueError) as error:
         print(f"parse_results.py: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _write_files(runs: Sequence[Run], args: argparse.Namespace) -> None:
+    """Write the plot and the page; what draws them is slow to import."""
+    if args.plot:
+        from results.cells import gather_cells
+        from results.plot import plot_cells
+
+        plot_cells(gather_cells(runs, args.seeds), args.keyword, args.plot, spread=args.spread)
+        print(f"Plot saved to {args.plot}", file=sys.stderr)
+    if args.html:
+        from results.report import write_report
+
+        write_report(
+            runs,
+            args.html,
+            keyword=args.keyword,
+            spread=args.spread,
+            seeds=args.seeds,
+            average=args.average,
+            references=args.compare,
+            pair=tuple(args.paired) if args.paired else None,
+            wrong_images=args.wrong_images,
+        )
+        print(f"Report saved to {args.html}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runs.arguments import build_parser
-
-# What bad input or a failing machine raises, and some defects too: AMU_RAFT_TRACEBACK=1 shows where it came from.
-EXPECTED_ERRORS = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, AssertionError)
+from runs.errors import EXPECTED_ERRORS, one_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,15 +36,6 @@ def run(arguments: Any) -> dict[str, Any]:
 
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     return execute(build_plan(arguments))
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message as one line; errors of data loader workers are reduced to their cause."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and lines[0].startswith("Caught "):  # torch puts the worker's whole traceback into the message
-        return lines[-1].partition(": ")[2] or lines[-1]
-    return " ".join(lines) or type(error).__name__
 
 
 if __name__ == "__main__":

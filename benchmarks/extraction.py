@@ -106,9 +106,8 @@ def measure_speed(
         write_photographs(photographs, {"train": num_images // 2}, classes=2)
     images = ImageFiles(sorted(photographs.rglob("*.jpg")), clip_transform())
     backbone = load_clip(str(clip), precision=precision, device=device)
-    layout = torch.channels_last if device == "cuda" else torch.preserve_format
     pixels = torch.stack([images[index]["img"] for index in range(len(images))])
-    batches = [part.to(device, memory_format=layout) for part in pixels.split(batch_size)]
+    batches = [part.to(device) for part in pixels.split(batch_size)]
     tasks: dict[str, Callable[[], Tensor]] = {"bare": lambda: encode_ready(backbone, batches)}
     for count in workers:
         loading = LoaderSettings(batch_size, count, device == "cuda")

@@ -55,6 +55,7 @@ def write_model(folder: Path, method: str, *, clip: str, aux: str, size: int, pr
         prompts=[[name] for name in names],
         backbone=EncoderIdentity(clip, backbone.sha256),
         precision=precision,
+        layers=backbone.layers,
         aux_encoder=EncoderIdentity(aux, encoder.sha256) if encoder else None,
         recipe=PixelRecipe(size, "bicubic"),
         mean=CLIP_MEAN,

@@ -146,7 +146,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--shots", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     add("--seeds", type=int, nargs="+", default=[1, 2, 3])
     add("--views", type=int, default=1, help="K, cached views of both sides (default 1)")
-    add("--epochs", type=int, default=10, help="epochs of every run (default 10)")
+    add("--epochs", type=int, default=5, help="epochs of every run (default 5)")
     add("--threads", type=int, default=2, help="CPU threads (default 2)")
     add("--json", type=Path, metavar="FILE", help="write the figures here too")
     arguments = parser.parse_args(argv)

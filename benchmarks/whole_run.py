@@ -91,7 +91,7 @@ def command(method: str, files: Files, settings: Mapping[str, str], output: Path
 def online_settings(method: str, common: Mapping[str, str]) -> Settings:
     """Return the settings of the slow side."""
     plain = {"TRAINER.RAFT.POOLING": "plain"} if method == "RAFT" else {}
-    return {**common, "TRAIN.VIEWS": "online", "FEATURES.STORE": "off", **plain}
+    return {**common, "MODEL.ENCODER_LAYERS": "plain", "TRAIN.VIEWS": "online", "FEATURES.STORE": "off", **plain}
 
 
 def cached_settings(common: Mapping[str, str], *, views: int, store: Path) -> Settings:

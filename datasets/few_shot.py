@@ -8,11 +8,19 @@ from dassl.data.datasets import DatasetBase, Datum
 from datasets.few_shot_cache import FewShotCache
 from datasets.split_file import Split, by_label, check_split
 from datasets.subsampling import SUBSAMPLE_CHOICES, subsample_classes
+from datasets.validation import (
+    COOP_RULE,
+    FULL_SPLIT,
+    HELD_OUT,
+    HELD_OUT_FULL,
+    MAX_VAL_SHOTS,
+    check_validation,
+    hold_out,
+)
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
-MAX_VAL_SHOTS = 4  # CoOp's rule: validation gets as many images per class as training, but at most four
 NAMED_CLASSES = 10  # class names listed in a warning
 
 
@@ -20,7 +28,8 @@ class FewShotDataset(DatasetBase):
     """A data set that samples shots and classes from a full split as CoOp does.
 
     Args:
-        cfg: Read for DATASET.NUM_SHOTS (below 1: everything), DATASET.SUBSAMPLE_CLASSES ("all" if absent) and SEED.
+        cfg: Read for DATASET.NUM_SHOTS (below 1: everything), DATASET.SUBSAMPLE_CLASSES ("all" if absent),
+            DATASET.VALIDATION ("coop" if absent) and SEED.
         split: Every image, in the order that sampling depends on.
         source: Where the split comes from, for messages.
         root: Folder that cached paths are relative to.
@@ -31,6 +40,7 @@ class FewShotDataset(DatasetBase):
         prompt_file: File of sentences for each class, below the data set's folder; "" if none is published.
         evaluation_only: The data set has no training images of its own; all it serves for is testing.
         sampled_parts: The parts that shots are drawn from; the others are taken whole.
+        validation: How the validation images of this run were taken, as the record says it.
 
     Raises:
         ValueError: If the split lacks images of a class, or a setting is not accepted.
@@ -44,11 +54,37 @@ class FewShotDataset(DatasetBase):
     def __init__(
         self, cfg: "CfgNode", split: Split, *, source: str | Path, root: Path, cache_dir: Path | None = None
     ) -> None:
-        subsample = check_subsample(cfg)
+        subsample, validation = check_subsample(cfg), check_validation(cfg)
         check_split(split, source)
-        train, val = self.sample_shots(split, cfg.DATASET.NUM_SHOTS, seed=cfg.SEED, root=root, cache_dir=cache_dir)
+        shots = cfg.DATASET.NUM_SHOTS
+        train, val = self.sample_shots(split, shots, seed=cfg.SEED, root=root, cache_dir=cache_dir)
+        val = self._validation_images(split, train, val, shots=shots, seed=cfg.SEED, choice=validation)
+        shared = val is split.test
         train_x, val, test = map(list, subsample_classes(train, val, split.test, subsample=subsample))
-        super().__init__(train_x=train_x, val=test if split.val is split.test else val, test=test)
+        super().__init__(train_x=train_x, val=test if shared else val, test=test)
+
+    def _validation_images(
+        self, split: Split, train: list[Datum], sampled: list[Datum], *, shots: int, seed: int, choice: str
+    ) -> list[Datum]:
+        """Return what DATASET.VALIDATION asks for; without a validation split, images that are not trained on.
+
+        Args:
+            split: Every image.
+            train: The training images of this run.
+            sampled: The validation images of CoOp's rule. They are drawn whatever the choice, so that a seed's samples
+                are the same.
+            shots: Training images per class; below 1 all are trained on, and none is left to hold out.
+            seed: Of the run.
+            choice: DATASET.VALIDATION.
+        """
+        self.validation = COOP_RULE if choice == "coop" and shots >= 1 else FULL_SPLIT
+        if split.val and split.val is not split.test:
+            return sampled if choice == "coop" else split.val
+        per_class = min(shots, MAX_VAL_SHOTS) if choice == "coop" else HELD_OUT_FULL
+        held = hold_out(split.train, train, per_class, seed=seed) if shots >= 1 else []
+        if held:
+            self.validation = HELD_OUT
+        return held or split.val
 
     @property
     def prompt_path(self) -> Path:

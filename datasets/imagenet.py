@@ -22,7 +22,9 @@ Image = TypeVar("Image")
 class ImageNet(CoopDataset):
     """ImageNet in CoOp's layout: ROOT/imagenet/images/{train,val}/<wnid>/ and classnames.txt, no devkit.
 
-    The official validation images are both val and test, as in CoOp; shots are drawn from train only.
+    The official validation images are the test images, as in CoOp; shots are drawn from train only. A few-shot run
+    validates on training images that its sample does not hold. A run on all training images has none left, so that
+    val is the test part, as in CoOp, and nothing may be chosen on it.
     """
 
     dataset_dir = "imagenet"

@@ -36,11 +36,9 @@ def encode_batches(
     Yields:
         Features and labels of each batch, on the device.
     """
-    # Convolutions of half precision are fastest in this layout; on the CPU it would only change the last digits.
-    layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
     fitting: int | None = None
     for batch in progress(loader, title):
-        images = batch["img"].to(device, non_blocking=True, memory_format=layout)
+        images = batch["img"].to(device, non_blocking=True)
         if fitting is None and device.type == "cpu":
             fitting = part_for_cpu(images)
         features, size = encode_within_memory(images, encode, at_most=fitting or len(images))

@@ -15,7 +15,7 @@ from features.views import ViewDataset, Views, ViewsInMemory
 
 Encode = Callable[[Tensor, Collection[str]], Features]
 MEMORY_LIMIT = 4 << 30  # RN50's feature maps are 400 KB an image in float32
-VERSION = 1  # raised with every change of this project that changes features, so that stored ones are not used
+VERSION = 2  # raised with every change of this project that changes features, so that stored ones are not used
 
 
 class LoaderSettings(NamedTuple):
@@ -125,7 +125,10 @@ class FrozenEncoders:
             generator=torch.Generator().manual_seed(0),
         )
         for features, _ in encode_batches(loader, lambda pixels: self.encode(pixels, names), self.device, title=title):
-            yield {name: _converted(features[name], self._dtype(name), what=f"{title}: {name}") for name in names}
+            yield {
+                name: _channels_to_end(_converted(features[name], self._dtype(name), what=f"{title}: {name}"))
+                for name in names
+            }
 
     def _dtype(self, name: str) -> torch.dtype:
         return self.dtypes.get(name, torch.float32)
@@ -184,6 +187,7 @@ class FrozenFeatures:
         return {name: chosen[name] for name in self.entries}
 
     def _to_device(self, rows: Tensor) -> Tensor:
+        rows = _channels_from_end(rows)
         # float32 again: half precision saves disk, it is not meant for the arithmetic.
         return rows.to(self.device).float()
 
@@ -227,6 +231,16 @@ def _converted(values: Tensor, dtype: torch.dtype, *, what: str) -> Tensor:
         largest = float(values.abs().max())
         raise ValueError(f"{what} reach {largest:.3g}, too much for {_type_name(dtype)}; set FEATURES.MAPS_PREC fp32")
     return converted
+
+
+def _channels_to_end(values: Tensor) -> Tensor:
+    """Carry maps (B, E, h, w) to the order in memory that they leave the encoder in and are pooled fastest from."""
+    return values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+
+
+def _channels_from_end(values: Tensor) -> Tensor:
+    """Undo ``_channels_to_end`` without moving anything."""
+    return values.permute(0, 3, 1, 2) if values.dim() == 4 else values
 
 
 def _type_name(dtype: torch.dtype) -> str:

@@ -1,40 +1,15 @@
 """RAFT's alpha: how far predictions move from frozen CLIP (0) to the tuned pooling (1)."""
 
-from typing import NamedTuple
-
-import torch
 from torch import Tensor
 
-ALPHA_RULES = ("one_standard_error", "first_best")
+from modeling.selection import STANDARD_ERROR_RULE, Tuning, accuracy_percent, beyond_chance, surface
 
-
-class AlphaSearch(NamedTuple):
-    """Grid of alphas, accuracy of each in percent, and the chosen one."""
-
-    alphas: Tensor
-    accuracies: Tensor
-    best_alpha: float
-
-    @property
-    def best_accuracy(self) -> float:
-        """Accuracy at the chosen alpha, in percent."""
-        return float(self.accuracies[(self.alphas - self.best_alpha).abs().argmin()])
+ALPHA_RULES = {"one_standard_error": STANDARD_ERROR_RULE, "first_best": "the first alpha with the highest accuracy"}
 
 
 def mix_logits(zero_shot_logits: Tensor, region_logits: Tensor, *, fusion_alpha: float) -> Tensor:
     """Return alpha * region + (1 - alpha) * zero-shot logits, (N, C)."""
     return fusion_alpha * region_logits + (1 - fusion_alpha) * zero_shot_logits
-
-
-def accuracy_percent(logits: Tensor, labels: Tensor) -> float:
-    """Return top-1 accuracy of logits (N, C) in percent.
-
-    Raises:
-        ValueError: If there is no image.
-    """
-    if len(labels) == 0:
-        raise ValueError("accuracy of no images is undefined")
-    return 100.0 * int((logits.argmax(dim=-1) == labels).sum()) / len(labels)
 
 
 def search_alpha(
@@ -46,7 +21,7 @@ def search_alpha(
     high: float = 1.0,
     steps: int = 50,
     rule: str = "one_standard_error",
-) -> AlphaSearch:
+) -> Tuning:
     """Choose alpha on a grid by accuracy on validation images.
 
     Args:
@@ -71,26 +46,14 @@ def search_alpha(
         raise ValueError(f"unknown alpha rule {rule!r}; choose from {', '.join(ALPHA_RULES)}")
     if steps < 1:
         raise ValueError(f"the alpha grid needs at least one step, got {steps}")
-    alphas = torch.tensor([i * (high - low) / steps + low for i in range(steps + 1)], dtype=torch.float64)
-    accuracies = torch.tensor(
-        [
-            accuracy_percent(mix_logits(zero_shot_logits, region_logits, fusion_alpha=float(alpha)), labels)
-            for alpha in alphas
-        ],
-        dtype=torch.float64,
-    )
-    index = _first_best(accuracies) if rule == "first_best" else _beyond_chance(accuracies, len(labels))
-    return AlphaSearch(alphas, accuracies, float(alphas[index]))
+    alphas = [i * (high - low) / steps + low for i in range(steps + 1)]
 
+    def accuracy_of(alpha: float) -> float:
+        return accuracy_percent(mix_logits(zero_shot_logits, region_logits, fusion_alpha=alpha), labels)
 
-def _first_best(accuracies: Tensor) -> int:
-    return int((accuracies == accuracies.max()).nonzero()[0])
-
-
-def _beyond_chance(accuracies: Tensor, num_images: int) -> int:
-    last = len(accuracies) - 1
-    share = float(accuracies[last]) / 100
-    standard_error = 100 * (share * (1 - share) / num_images) ** 0.5
-    if float(accuracies.max() - accuracies[last]) <= max(standard_error, 100 / num_images):
-        return last
-    return int((accuracies == accuracies.max()).nonzero()[-1])
+    accuracies = surface([alphas], accuracy_of)
+    if rule == "first_best":
+        place: tuple[int, ...] = (int((accuracies == accuracies.max()).nonzero()[0]),)
+    else:
+        place = beyond_chance(accuracies, len(labels), (steps,))
+    return Tuning({"fusion_alpha": alphas}, accuracies, place, len(labels), ALPHA_RULES[rule])

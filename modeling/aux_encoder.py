@@ -1,12 +1,15 @@
 """Auxiliary encoders: residual networks in torchvision's layout whose pooled features are never trained."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modeling.encoder_layers import arrange_layers, check_encoder_layers
 from modeling.official_weights import AUX_FILES, official_weights
 from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
@@ -29,9 +32,20 @@ class AuxEncoder(nn.Module):
         mean: Channel means that its input is normalised with, RGB, 0 to 1.
         std: Channel standard deviations likewise.
         sha256: Checksum of its weight file, "" if it was not read from one.
+        layers: Layers that it encodes with, "folded" or "plain" (``modeling.encoder_layers``). Folded ones are made of
+            ``network``, which stays plain, with the first images.
     """
 
-    def __init__(self, network: nn.Module, *, name: str, feature_dim: int, input_resolution: int | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        feature_dim: int,
+        input_resolution: int | None = None,
+        layers: str = "folded",
+    ) -> None:
+        check_encoder_layers(layers)
         super().__init__()
         self.network = network.requires_grad_(False)
         self.name = name
@@ -39,6 +53,7 @@ class AuxEncoder(nn.Module):
         self.mean = IMAGENET_MEAN
         self.std = IMAGENET_STD
         self.sha256 = ""
+        self.layers = layers
         self.input_resolution = input_resolution
         self.eval()
 
@@ -59,11 +74,21 @@ class AuxEncoder(nn.Module):
         if self.input_resolution is not None:
             size = (self.input_resolution, self.input_resolution)
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
-        features: Tensor = self.network(images)
+        features: Tensor = self._arranged(images)
         return features
 
+    @cached_property
+    def _arranged(self) -> nn.Module:
+        """The network in the layers to encode with; not a registered module, so no entries in the state dict."""
+        return arrange_layers(self.network, self.layers)
 
-def load_aux_encoder(name_or_path: str, *, weights: Path | str | None = None) -> AuxEncoder:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AuxEncoder":
+        """Move or convert the weights; layers made of them before are made anew."""
+        self.__dict__.pop("_arranged", None)
+        return cast("AuxEncoder", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+
+
+def load_aux_encoder(name_or_path: str, *, weights: Path | str | None = None, layers: str = "folded") -> AuxEncoder:
     """Load an auxiliary encoder.
 
     Args:
@@ -71,18 +96,20 @@ def load_aux_encoder(name_or_path: str, *, weights: Path | str | None = None) ->
             with the state dict of a torchvision residual network: bare, or as MoCo saves it.
         weights: Folder that holds official weights, or the file itself; if not given they are looked for in
             AMU_RAFT_WEIGHTS and the project's cache, and downloaded if they are in neither.
+        layers: As for ``AuxEncoder``.
 
     Raises:
         FileNotFoundError: If there is no such file, or official weights cannot be downloaded or are not in ``weights``.
-        ValueError: If the file is damaged or is not the state dict of such a network.
+        ValueError: If the file is damaged or is not the state dict of such a network, or the layers are unknown.
     """
+    check_encoder_layers(layers)
     path = _weights_path(name_or_path, weights)
     try:
         encoder = _encoder_from(_encoder_state(load_state_file(path, what="aux encoder")), name=name_or_path)
     except ValueError as error:
         message = str(error)
         raise ValueError(message if str(path) in message else f"aux encoder {path}: {message}") from error
-    encoder.sha256 = sha256_of(path)
+    encoder.sha256, encoder.layers = sha256_of(path), layers
     return encoder
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from modeling.encoder_layers import arrange_layers, check_encoder_layers
 from modeling.official_weights import CLIP_FILES, official_weights
 from modeling.precision import Precision
 from modeling.state_files import bundled_weights, load_state_file, sha256_of
@@ -67,12 +69,15 @@ class CLIPBackbone:
         name: Name or path that it was loaded by.
         sha256: Checksum of its weight file.
         precision: Precision that images and texts are encoded in.
+        layers: Layers that a residual tower encodes images with, "folded" or "plain" (``modeling.encoder_layers``).
+            Folded ones are made of ``model`` with the first images; what changes in it later does not reach them.
     """
 
     model: Any
     name: str
     sha256: str
     precision: Precision
+    layers: str = "folded"
 
     @property
     def input_resolution(self) -> int:
@@ -96,10 +101,9 @@ class CLIPBackbone:
         Raises:
             ValueError: If the backbone is a vision transformer, which has none.
         """
-        pool = getattr(self.model.visual, "attnpool", None)
-        if not isinstance(pool, nn.Module):
+        if not self._has_attention_pool:
             _refuse_transformer(self.name)
-        return pool  # type: ignore[return-value]
+        return self.model.visual.attnpool  # type: ignore[no-any-return]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -115,6 +119,8 @@ class CLIPBackbone:
         Raises:
             ValueError: If the images do not have the backbone's resolution.
         """
+        if self._has_attention_pool:
+            return self.encode_regions(images)[1]
         self._check_size(images)
         with self.precision.autocast(images.device):
             features: Tensor = self.model.visual(images.to(self._dtype))
@@ -127,9 +133,8 @@ class CLIPBackbone:
         Raises:
             ValueError: If the backbone has no attention pooling.
         """
-        trunk = self._trunk()
         with self.precision.autocast(images.device):
-            maps: Tensor = trunk(images.to(self._dtype))
+            maps: Tensor = self._trunk(images.to(self._dtype))
         return maps.float()
 
     @torch.no_grad()
@@ -139,11 +144,11 @@ class CLIPBackbone:
         Raises:
             ValueError: If the backbone has no attention pooling, or the images do not have its resolution.
         """
-        trunk, pool = self._trunk(), self.attention_pool
+        pool = self.attention_pool
         self._check_size(images)
         # The pooling reads the maps as they come: rounded to float32 in between, amp would pool other numbers.
         with self.precision.autocast(images.device):
-            maps: Tensor = trunk(images.to(self._dtype))
+            maps: Tensor = self._trunk(images.to(self._dtype))
             features: Tensor = pool(maps)
         return maps.float(), features.float()
 
@@ -170,12 +175,17 @@ class CLIPBackbone:
     def _dtype(self) -> torch.dtype:
         return self.model.dtype  # type: ignore[no-any-return]
 
+    @property
+    def _has_attention_pool(self) -> bool:
+        return isinstance(getattr(self.model.visual, "attnpool", None), nn.Module)
+
+    @cached_property
     def _trunk(self) -> nn.Module:
-        """Return the visual tower without its pooling; weights are shared, the model itself stays as it is."""
+        """The visual tower without its pooling, in the layers to encode with; the model itself stays as it is."""
         _ = self.attention_pool
         trunk = copy.copy(self.model.visual)
         trunk._modules = {**self.model.visual._modules, "attnpool": nn.Identity()}
-        return trunk  # type: ignore[no-any-return]
+        return arrange_layers(trunk, self.layers)
 
     def _check_size(self, images: Tensor) -> None:
         side = self.input_resolution
@@ -202,7 +212,12 @@ def check_grid(maps: Tensor, grid: tuple[int, int]) -> None:
 
 
 def load_clip(
-    name: str, *, precision: str = "fp32", device: torch.device | str = "cpu", weights: Path | str | None = None
+    name: str,
+    *,
+    precision: str = "fp32",
+    device: torch.device | str = "cpu",
+    weights: Path | str | None = None,
+    layers: str = "folded",
 ) -> CLIPBackbone:
     """Load a frozen CLIP.
 
@@ -212,17 +227,19 @@ def load_clip(
         device: Where the model goes.
         weights: Folder that holds official weights, or the file itself; if not given they are looked for in
             AMU_RAFT_WEIGHTS and ``~/.cache/clip`` (CLIP_ROOT), and downloaded if they are in neither.
+        layers: As for ``CLIPBackbone``.
 
     Raises:
-        ValueError: If the name is unknown, a checksum differs, or the file is not in CLIP's layout.
+        ValueError: If name or layers are unknown, a checksum differs, or the file is not in CLIP's layout.
         FileNotFoundError: If official weights are absent and cannot be downloaded, or are not in ``weights``.
     """
+    check_encoder_layers(layers)
     path = _weights_path(name, weights)
     chosen = Precision(precision)
     model = _build(load_state_file(path, what="CLIP weights", torchscript=True), path)
     model = model.float() if chosen.name != "fp16" else model
     model = model.to(device).eval().requires_grad_(False)
-    return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen)
+    return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen, layers=layers)
 
 
 def _weights_path(name: str, weights: Path | str | None) -> Path:

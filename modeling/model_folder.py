@@ -45,6 +45,12 @@ def write_model_folder(model: FewShotModel, info: ModelInfo, folder: Path | str)
     write_whole(folder / INFO_FILE, lambda stream: stream.write(text.encode("utf-8", "backslashreplace")))
 
 
+def remove_model_folder(folder: Path | str) -> None:
+    """Remove a model from its folder; other files stay."""
+    for name in (INFO_FILE, WEIGHTS_FILE):
+        (Path(folder) / name).unlink(missing_ok=True)
+
+
 def load_model_folder(
     folder: Path | str, *, weights: Path | str | None = None, device: torch.device | str = "cpu"
 ) -> LoadedModel:
@@ -123,7 +129,7 @@ def _check_fit(
 
 def _load_backbone(info: ModelInfo, weights: Path | str | None, device: torch.device | str) -> CLIPBackbone:
     name = _as_named(info.backbone, {*BUNDLED_MODELS, *CLIP_FILES}, weights, "backbone")
-    backbone = load_clip(name, precision=info.precision, device=device, weights=weights)
+    backbone = load_clip(name, precision=info.precision, device=device, weights=weights, layers=info.layers)
     _check_identity("backbone", info.backbone, backbone.sha256)
     # Only pictures are encoded here, and the tower for texts is half of a small CLIP.
     for part in ("transformer", "token_embedding"):
@@ -135,7 +141,7 @@ def _load_aux_encoder(info: ModelInfo, weights: Path | str | None) -> AuxEncoder
     if info.aux_encoder is None:
         return None
     name = _as_named(info.aux_encoder, {"tiny", *AUX_FILES}, weights, "aux encoder")
-    encoder = load_aux_encoder(name, weights=weights)
+    encoder = load_aux_encoder(name, weights=weights, layers=info.layers)
     _check_identity("aux encoder", info.aux_encoder, encoder.sha256)
     return encoder
 

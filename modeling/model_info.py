@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modeling.encoder_layers import check_encoder_layers
 from modeling.pixels import PixelRecipe
 from modeling.precision import PRECISIONS
 from modeling.preprocess import ChannelStatistics
@@ -34,6 +35,7 @@ class ModelInfo:
         prompts: The sentences that stand for each class.
         backbone: CLIP.
         precision: Precision that images are encoded in.
+        layers: Layers that residual encoders compute with (``modeling.encoder_layers``).
         aux_encoder: AMU's second encoder, or None.
         recipe: How a picture is made the encoders' input.
         mean: Channel means in [0, 1] that the data loaders normalised by; an encoder's own come after.
@@ -49,6 +51,7 @@ class ModelInfo:
     prompts: list[list[str]]
     backbone: EncoderIdentity
     precision: str
+    layers: str
     aux_encoder: EncoderIdentity | None
     recipe: PixelRecipe
     mean: tuple[float, ...]
@@ -71,6 +74,7 @@ class ModelInfo:
             "weights_sha256": weights_sha256,
             "backbone": {**self.backbone._asdict(), "precision": self.precision},
             "aux_encoder": self.aux_encoder._asdict() if self.aux_encoder else None,
+            "encoder_layers": self.layers,
             "preprocessing": {
                 "size": self.recipe.size,
                 "interpolation": self.recipe.interpolation,
@@ -128,6 +132,7 @@ def _parsed(content: Any) -> tuple[ModelInfo, str]:
         prompts=[prompts for _, _, prompts in classes],
         backbone=_identity(content, "backbone"),
         precision=_precision(content),
+        layers=_layers(content),
         aux_encoder=None if aux is None else _identity(content, "aux_encoder"),
         recipe=PixelRecipe(
             _take(content, "preprocessing.size", int), _take(content, "preprocessing.interpolation", str)
@@ -187,6 +192,12 @@ def _precision(content: Any) -> str:
     if name not in PRECISIONS:
         raise ValueError(f'"backbone.precision" is {name!r}, accepted are {", ".join(PRECISIONS)}')
     return name
+
+
+def _layers(content: Any) -> str:
+    layers: str = _take(content, "encoder_layers", str)
+    check_encoder_layers(layers)
+    return layers
 
 
 def _three(content: Any, dotted: str) -> tuple[float, ...]:

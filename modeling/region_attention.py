@@ -67,15 +67,6 @@ class RegionAttention(nn.Module):
             readouts = self._read_out(tokens, self._attention(tokens))
         return readouts[:, 0], readouts[:, 1]
 
-    def attention_maps(self, maps: Tensor) -> Tensor:
-        """Return how much each region counts, averaged over heads: (N, 2, H, W), class token first.
-
-        The two mean tokens take the rest of the attention, so a map sums to less than 1.
-        """
-        attention = self._attention(self._tokens(maps)).unflatten(1, (2, self.num_heads))  # (N, 2, heads, L + 2)
-        maps_of_tokens: Tensor = attention.mean(dim=2)[:, :, 2:].unflatten(2, self.grid)
-        return maps_of_tokens
-
     def _tokens(self, maps: Tensor) -> Tensor:
         """Return the mean region twice, then every region, with their positions: (N, L + 2, E)."""
         check_grid(maps, self.grid)

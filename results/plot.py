@@ -1,73 +1,117 @@
-"""Draw scores over shots."""
+"""From the cells of the table to the figure of scores over shots."""
 
-import os
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from results.rows import Row, mean_of_known
-from results.table import DAGGER
+from results.averages import average_over_datasets
+from results.cells import Cell, shown_dataset, shown_trainer
+from results.figures.accuracy import AVERAGE, ZERO_SHOT, Curve, Panel, accuracy_figure
+from results.figures.output import save_figure
+from results.rows import SPREADS
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-# Okabe and Ito's palette, told apart by colour-blind readers; the markers tell lines apart in black and white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
+Published = Sequence[tuple[str, Curve]]  # each curve with its data set
 
 
-def plot_rows(rows: Sequence[Row], keyword: str, path: Path) -> None:
-    """Draw the score over shots: a panel per data set, a line per trainer and config, zero-shot as a level.
+def plot_cells(
+    cells: Sequence[Cell], keyword: str, path: Path, *, spread: str = "std", published: Published = ()
+) -> None:
+    """Draw the score over shots into a file: a panel per data set, a curve per trainer, config and variant.
+
+    Args:
+        cells: As ``gather_cells`` makes them.
+        keyword: The score.
+        path: The file; its ending says the format.
+        spread: "std" or "ci95".
+        published: The literature's curves; those of data sets without a run are not drawn.
 
     Raises:
-        ValueError: If no row with at least one shot has finished, or the file's ending names no image format.
+        ValueError: If no run has finished, or the file's ending names no image format.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    drawn = [row for row in rows if row.label.shots >= 1 and row.means[keyword] is not None]
-    if not drawn:
-        raise ValueError("nothing to plot: no finished run with one shot or more")
-    panels = sorted({row.label[:2] for row in drawn})
-    methods = sorted({(row.label.trainer, row.label.config) for row in drawn})
-    size = (4.5 * len(panels), 3.6)
-    figure, axes = pyplot.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")
-    for axis, (dataset, subset) in zip(axes[0], panels, strict=True):
-        axis.set_title(dataset if subset == "all" else f"{dataset} ({subset})")
-        axis.set_ylabel(f"{keyword.replace('_', '-')} (%)")
-        _draw_panel(axis, [row for row in drawn if row.label[:2] == (dataset, subset)], methods, keyword)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        figure.savefig(temporary, dpi=150)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        pyplot.close(figure)
+    panels = accuracy_panels(cells, keyword, spread=spread, published=published)
+    if not any(panel.levels() or any(curve.points() for curve in panel.curves) for panel in panels):
+        raise ValueError("nothing to plot: no finished run of a known number of shots")
+    score = f"{keyword.replace('_', '-')} (%)"
+    save_figure(accuracy_figure(panels, spread_name=SPREADS[spread], score=score), path)
 
 
-def _draw_panel(axis: "Axes", rows: Sequence[Row], methods: Sequence[tuple[str, str]], keyword: str) -> None:
-    for number, method in enumerate(methods):
-        curve = sorted((row for row in rows if row.label[2:4] == method), key=lambda row: row.label.shots)
-        if curve:
-            axis.errorbar(
-                [row.label.shots for row in curve],
-                [row.means[keyword] or 0.0 for row in curve],
-                [row.spread or 0.0 for row in curve],
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
-                capsize=3,
-                label=f"{method[0]}{DAGGER * any(row.oracle for row in curve)} ({method[1]})",
-            )
-    zero_shot = mean_of_known(row.zero_shot for row in rows)
-    if zero_shot is not None and keyword != "macro_f1":
-        level = zero_shot if keyword == "accuracy" else 100 - zero_shot
-        axis.axhline(level, color="0.35", linestyle="--", label="zero-shot")
-    shots = sorted({row.label.shots for row in rows})
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(shots, [str(number) for number in shots])
-    axis.minorticks_off()
-    axis.set_xlabel("training images per class")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize="small")
+def accuracy_panels(
+    cells: Sequence[Cell], keyword: str, *, spread: str = "std", published: Published = ()
+) -> list[Panel]:
+    """Gather cells into a panel per data set and, if they are about whole data sets, one for their average."""
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[shown_dataset(cell.label)].append(cell)
+    panels = []
+    for dataset, group in groups.items():
+        literature = [curve for name, curve in published if name == dataset and keyword == "accuracy"]
+        panels.append(Panel(dataset, [*_curves(group, keyword, spread), *literature], _zero_shot(group, keyword)))
+    whole = all(cell.label.subset == "all" and not cell.label.trained_on for cell in cells)
+    return [average_panel(panels, cells, keyword, spread), *panels] if whole and len(panels) > 1 else panels
+
+
+def average_panel(panels: Sequence[Panel], cells: Sequence[Cell], keyword: str, spread: str) -> Panel:
+    """Return the mean over the data sets of what every one of them has: no point stands for fewer than the others."""
+    by_place: dict[tuple[str, int], dict[str, Cell]] = defaultdict(dict)
+    for cell in cells:
+        if cell.values(keyword):
+            by_place[_name(cell), cell.label.shots][cell.label.dataset] = cell
+    curves = []
+    for name, like in {curve.name: curve for panel in panels for curve in panel.curves}.items():
+        shots, means = [], []
+        for number in sorted({number for panel in panels for curve in panel.curves for number in curve.shots}):
+            if like.published:
+                values = [{0: a} for panel in panels for a in [_value(panel, name, number)] if a is not None]
+            else:
+                values = [cell.values(keyword) for cell in by_place[name, number].values()]  # type: ignore[misc]
+            if len(values) == len(panels):
+                shots.append(number)
+                means.append(average_over_datasets(values))  # type: ignore[arg-type]
+        accuracy, spreads = [mean.mean for mean in means], [mean.spread(spread) for mean in means]
+        curves.append(Curve(name, shots, accuracy, spreads, like.oracle, like.published))
+    levels = [panel.levels() for panel in panels]
+    common = [name for name in levels[0] if all(name in level for level in levels)]
+    return Panel(AVERAGE, curves, {name: sum(level[name] for level in levels) / len(levels) for name in common})
+
+
+def _value(panel: Panel, name: str, shots: int) -> float | None:
+    points = [point for curve in panel.curves if curve.name == name for point in curve.points()]
+    return next((accuracy for number, accuracy, _ in points if number == shots), None)
+
+
+def _name(cell: Cell) -> str:
+    return f"{shown_trainer(cell.label.trainer, cell.variant, oracle=False)} ({_place(cell)})"
+
+
+def _place(cell: Cell) -> str:
+    """Return config and backbone; the tiny config's backbone is called so too."""
+    label = cell.label
+    return label.config if label.backbone in ("", label.config) else f"{label.config}, {label.backbone}"
+
+
+def _curves(cells: Sequence[Cell], keyword: str, spread: str) -> list[Curve]:
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.label.shots >= 1:
+            groups[_name(cell)].append(cell)
+    curves = []
+    for name, group in sorted(groups.items()):
+        summaries = [cell.summary(keyword) for cell in group]
+        means, spreads = [found.mean for found in summaries], [found.spread(spread) for found in summaries]
+        shots = [cell.label.shots for cell in group]
+        curves.append(Curve(name, shots, means, spreads, oracle=any(cell.oracle for cell in group)))
+    return curves
+
+
+def _zero_shot(cells: Sequence[Cell], keyword: str) -> dict[str, float]:
+    """Return zero-shot CLIP's score: once where all agree about it, else by config, for backbones differ."""
+    if keyword == "macro_f1":  # runs record zero-shot CLIP's accuracy alone
+        return {}
+    found: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        if cell.zero_shot is not None:
+            found[_place(cell)].append(cell.zero_shot if keyword == "accuracy" else 100 - cell.zero_shot)
+    levels = {place: sum(values) / len(values) for place, values in sorted(found.items())}
+    if levels and max(levels.values()) - min(levels.values()) < 0.005:  # no difference that a table would show
+        return {ZERO_SHOT: next(iter(levels.values()))}
+    return {f"{ZERO_SHOT} ({place})": value for place, value in levels.items()}

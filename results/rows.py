@@ -1,109 +1,133 @@
-"""Gather the seeds of a configuration into one row: mean, spread, and what is missing."""
+"""The main table: a row per data set, trainer, config and backbone, a column per number of shots."""
 
-import math
-import statistics
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from results.run_folders import KEYWORDS, Label, Run
+from results.averages import Average
+from results.cells import DAGGER, Cell, seed_of, shown_dataset, shown_trainer
+from results.problems import Row, average_notes, empty_notes, problem_notes, problems_of, rows_of, shots_name
+from results.run_folders import KEYWORDS
+from results.table import ORACLE_NOTE, Section, percent, with_spread
 
-ZERO_SHOT_TRAINER = "ZeroshotCLIP"
-
-
-@dataclass(frozen=True)
-class Row:
-    """The seeds of one configuration: means over those that finished, in percent, and what is wrong with the others."""
-
-    label: Label
-    folder: Path
-    means: dict[str, float | None]
-    spread: float | None
-    finished: int
-    wanted: int
-    problems: str
-    zero_shot: float | None
-    oracle: bool
+SPREADS = {"std": "standard deviation", "ci95": "half-width of Student's 95 % interval"}
 
 
-def summarise(
-    runs: Sequence[Run], keyword: str, expected: Iterable[int] | None = None, *, ci95: bool = False
-) -> list[Row]:
-    """Gather runs into rows.
+def shots_section(cells: Sequence[Cell], means: Sequence[Average], keyword: str, spread: str) -> Section:
+    """Return the table with a column per number of shots; "-" stands for what is missing, and notes list it."""
+    shots = sorted({cell.label.shots for cell in cells})
+    by_shots = rows_of(cells)
+    rows = [_shown(row, keyword, spread, shots) for row in by_shots]
+    notes = [f"{keyword} in % ± {SPREADS[spread]} over seeds (number of finished seeds)"]
+    if means:
+        rows += _average_rows(means, spread, shots)
+        notes += average_notes(means)
+    if any(cell.oracle for cell in cells):
+        notes.append(ORACLE_NOTE)
+    notes += [*empty_notes(by_shots), *problem_notes(cells, keyword)]
+    headers = ["data set", "trainer", "config", "backbone", *map(shots_name, shots), "zero-shot accuracy"]
+    entries = [cell_entry(cell, keyword, spread) for cell in cells]
+    entries += [average_entry(average, keyword, spread) for average in means]
+    return Section("cell", "", headers, rows, notes, entries)
 
-    Args:
-        runs: The runs; those of one row have folders side by side.
-        keyword: The score whose spread is computed.
-        expected: Seeds that every row should have; None means all seeds that any run has.
-        ci95: Give the half-width of Student's 95 % interval as the spread, not the standard deviation.
-    """
-    named: dict[Path, set[Label]] = defaultdict(set)
-    for run in runs:
-        if run.scores:
-            named[run.folder.parent].add(run.label)
-    groups: dict[tuple[Label, Path], list[Run]] = defaultdict(list)
-    for run in runs:
-        siblings = named[run.folder.parent]
-        label = run.label if run.scores or len(siblings) != 1 else next(iter(siblings))
-        groups[label, run.folder.parent].append(run)
-    wanted = {run.seed for run in runs if run.seed is not None} if expected is None else set(expected)
-    zero_shot = {
-        (run.label.dataset, run.label.subset, run.label.config): run.scores["accuracy"]
-        for run in runs
-        if run.label.trainer == ZERO_SHOT_TRAINER and run.scores
-    }
+
+def long_section(cells: Sequence[Cell], means: Sequence[Average], keyword: str, spread: str) -> Section:
+    """Return the table with a row per number of shots, and with the other scores beside the main one."""
+    others = [name for name in ("accuracy", "macro_f1") if name != keyword]
+    headers = ["data set", "trainer", "config", "shots", f"{keyword} ± {spread}", *others]
+    headers += ["zero-shot accuracy", "seeds", "missing or unfinished"]
+    section = shots_section(cells, means, keyword, spread)
+    rows = [_long_row(cell, keyword, others, spread) for cell in cells]
+    for mean in means:
+        label, summary = mean.label, mean.summary
+        trainer = shown_trainer(label.trainer, mean.variant, oracle=mean.oracle)
+        score = with_spread(summary.mean, summary.spread(spread))
+        blanks = ["-"] * (len(others) + 2)
+        rows.append([label.dataset, trainer, label.config, str(label.shots), score, *blanks, ", ".join(mean.missing)])
+    return replace(section, headers=headers, rows=rows)
+
+
+def _long_row(cell: Cell, keyword: str, others: Sequence[str], spread: str) -> list[str]:
+    label, summary = cell.label, cell.summary(keyword)
     return [
-        _row(label, folder, group, keyword, wanted, zero_shot.get((label.dataset, label.subset, label.config)), ci95)
-        for (label, folder), group in sorted(groups.items())
+        shown_dataset(label),
+        shown_trainer(label.trainer, cell.variant, oracle=cell.oracle),
+        label.config,
+        str(label.shots) if label.shots >= 0 else "?",
+        with_spread(summary.mean, summary.spread(spread)),
+        *(percent(cell.summary(name).mean) for name in others),
+        percent(cell.zero_shot),
+        f"{len(cell.runs)}/{cell.wanted}",
+        problems_of(cell, keyword),
     ]
 
 
-def _row(
-    label: Label, folder: Path, group: list[Run], keyword: str, wanted: set[int], zero_shot: float | None, ci95: bool
-) -> Row:
-    by_seed: dict[int | str, Run] = {}
-    for run in group:
-        if by_seed.setdefault(run.folder.name if run.seed is None else run.seed, run) is not run:
-            print(f"{run.folder} repeats seed {run.seed} of a run beside it and is not counted", file=sys.stderr)
-    known = {seed for seed in by_seed if isinstance(seed, int)}
-    missing = sorted(wanted - known) if known else []
-    unfinished = [seed for seed, run in by_seed.items() if not run.scores]
-    finished = [run for run in by_seed.values() if run.scores]
-    without = [seed for seed, run in by_seed.items() if run.scores and keyword not in run.scores]
-    problems = (("missing", missing), ("unfinished", unfinished), (f"no {keyword} in", without))
-    own_zero_shot = mean_of_known(run.zero_shot for run in finished)
-    return Row(
-        label=label,
-        folder=folder,
-        means={name: mean_of_known(run.scores.get(name) for run in finished) for name in KEYWORDS},
-        spread=spread([run.scores[keyword] for run in finished if keyword in run.scores], ci95=ci95),
-        finished=len(finished),
-        wanted=len(by_seed) + len(missing),
-        problems="; ".join(f"{what} {', '.join(map(str, seeds))}" for what, seeds in problems if seeds),
-        zero_shot=zero_shot if own_zero_shot is None else own_zero_shot,
-        oracle=any(run.oracle for run in finished),
-    )
+def _shown(row: Row, keyword: str, spread: str, shots: Sequence[int]) -> list[str]:
+    label, cells = row.label, row.cells.values()
+    trainer = shown_trainer(label.trainer, row.variant, oracle=False)
+    zero_shot = next((cell.zero_shot for cell in cells if cell.zero_shot is not None), None)
+    scores = [_score(row.cells.get(number), keyword, spread) for number in shots]
+    return [shown_dataset(label), trainer, label.config, label.backbone or "?", *scores, percent(zero_shot)]
 
 
-def mean_of_known(values: Iterable[float | None]) -> float | None:
-    """Return the mean of the values that are not None, None if there are none."""
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+def _score(cell: Cell | None, keyword: str, spread: str) -> str:
+    if cell is None:
+        return "-"
+    summary = cell.summary(keyword)
+    seeds = f"{summary.count}/{cell.wanted}" if summary.count < cell.wanted else str(summary.count)
+    text = with_spread(summary.mean, summary.spread(spread)) + DAGGER * cell.oracle
+    return f"{text} ({seeds})"
 
 
-def spread(values: Sequence[float], *, ci95: bool) -> float | None:
-    """Return the sample standard deviation (n - 1), or the half-width of Student's 95 % interval of the mean.
+def _average_rows(means: Sequence[Average], spread: str, shots: Sequence[int]) -> list[list[str]]:
+    rows: dict[Any, dict[int, Average]] = defaultdict(dict)
+    for average in means:
+        rows[average.label._replace(shots=0), average.variant][average.label.shots] = average
+    shown = []
+    for (label, variant), by_shots in rows.items():
+        trainer = shown_trainer(label.trainer, variant, oracle=False)
+        scores = [_average_score(by_shots.get(number), spread) for number in shots]
+        shown.append([shown_dataset(label), trainer, label.config, label.backbone or "?", *scores, "-"])
+    return shown
 
-    A single value has no spread: None. (CoOp's parser takes the normal distribution's 1.96 and the population standard
-    deviation, which makes the interval of three seeds 2.7 times narrower than it is.)
-    """
-    if len(values) < 2:
-        return None
-    deviation = statistics.stdev(values)
-    if not ci95:
-        return deviation
-    from scipy.special import stdtrit  # comes with scikit-learn and holds for any number of seeds; slow to import
 
-    return float(stdtrit(len(values) - 1, 0.975)) * deviation / math.sqrt(len(values))
+def _average_score(average: Average | None, spread: str) -> str:
+    if average is None or average.summary.mean is None:
+        return "-"
+    return with_spread(average.summary.mean, average.summary.spread(spread)) + DAGGER * average.oracle
+
+
+def cell_entry(cell: Cell, keyword: str, spread: str) -> dict[str, Any]:
+    """Return a cell as one flat record for programs."""
+    summary = cell.summary(keyword)
+    return {
+        **cell.label._asdict(),
+        "variant": cell.variant,
+        **{name: cell.summary(name).mean for name in KEYWORDS},
+        f"{keyword}_{spread}": summary.spread(spread),
+        "zero_shot_accuracy": cell.zero_shot,
+        "seeds_finished": len(cell.runs),
+        "seeds_wanted": cell.wanted,
+        "seeds": [seed_of(run) for run in cell.runs],
+        "problems": problems_of(cell, keyword),
+        "errors": [f"{seed_of(run)}: {run.status}: {run.error}" for run in cell.others],
+        "oracle": cell.oracle,
+        "folders": [str(run.folder) for run in (*cell.runs, *cell.others)],
+    }
+
+
+def average_entry(average: Average, keyword: str, spread: str) -> dict[str, Any]:
+    """Return an average over data sets as one flat record for programs."""
+    return {
+        "kind": "average",
+        **average.label._asdict(),
+        "variant": average.variant,
+        keyword: average.summary.mean,
+        f"{keyword}_{spread}": average.summary.spread(spread),
+        "seeds_finished": average.summary.count,
+        "datasets": [cell.label.dataset for cell in average.cells if cell.values(keyword)],
+        "missing_datasets": list(average.missing),
+        "mixed_protocol": list(average.mixed),
+        "oracle": average.oracle,
+    }

@@ -1,40 +1,73 @@
 """Find run folders and read what each of them says, from result.json or else from CoOp-style logs."""
 
 import json
-import math
 import re
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-KEYWORDS = ("accuracy", "macro_f1", "error")
-TRAINING_ENDS = frozenset({"Finish training", "Finished training"})  # the second is the text of older toolboxes
-TEST_ENDS = frozenset({"=> result"})
+from results.coop_logs import (
+    KEYWORDS,
+    TEST_ENDS,
+    TRAINING_ENDS,
+    evaluations,
+    last_error,
+    log_files,
+    named_in_log,
+    progress,
+)
+from results.labels import ZERO_SHOT_TRAINER, Label, label_from_path, seed_in, trained_on_of, whole
+from results.plausible import implausible
+
+__all__ = [
+    "KEYWORDS",
+    "TEST_ENDS",
+    "TRAINING_ENDS",
+    "ZERO_SHOT_TRAINER",
+    "Label",
+    "Run",
+    "find_run_folders",
+    "read_run",
+    "read_runs",
+]
+
 SCHEMA = 1
-
-
-class Label(NamedTuple):
-    """What the seeds of one row have in common."""
-
-    dataset: str
-    subset: str  # classes: "all", "base" or "new"
-    trainer: str
-    config: str
-    shots: int  # -1: not known
+FAILURE_FILE = "failure.json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder; ``scores`` is empty unless the run finished. Percentages throughout."""
+    """One run folder; ``scores`` is empty unless the run finished. Percentages throughout.
+
+    Attributes:
+        status: "finished", "failed" (it says why), "unfinished" or "damaged" (its figures cannot be believed).
+        error: Why it is not finished, in one line.
+        protocol: result.json's; empty for logs.
+        result: The whole result.json; empty for logs and files that cannot be read.
+        remarks: What a reader of its figures should know.
+    """
 
     folder: Path
     label: Label
-    seed: int | None
+    seed: int | None = None
     scores: dict[str, float] = field(default_factory=dict)
     zero_shot: float | None = None
     oracle: bool = False
+    status: str = "unfinished"
+    error: str = ""
+    protocol: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def read_runs(paths: Sequence[Path], ends: frozenset[str] = TRAINING_ENDS) -> list[Run]:
+    """Read every run at or below some folders.
+
+    Raises:
+        FileNotFoundError: If a path is no folder, or there are no runs.
+    """
+    return [read_run(folder, ends) for folder in find_run_folders(paths)]
 
 
 def find_run_folders(paths: Sequence[Path]) -> list[Path]:
@@ -47,42 +80,66 @@ def find_run_folders(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.is_dir():
             raise FileNotFoundError(f"{path} is no folder; give a folder of runs, such as output")
-        folders = (folder.absolute() for folder in (path, *path.rglob("*")) if folder.is_dir())
-        found |= {
-            folder
-            for folder in folders
-            if _named_by_seed(folder) or (folder / "result.json").is_file() or log_files(folder)
-        }
+        folders = [folder.absolute() for folder in (path, *path.rglob("*")) if folder.is_dir()]
+        runs = {folder for folder in folders if _holds_run(folder)}
+        above = {parent for folder in runs for parent in folder.parents}
+        found |= runs | {folder for folder in folders if seed_in(folder.name) is not None and folder not in above}
     if not found:
         names = ", ".join(map(str, paths))
         raise FileNotFoundError(f"no runs below {names}; expected folders with result.json or log.txt")
     return sorted(found)
 
 
-def _named_by_seed(folder: Path) -> re.Match[str] | None:
-    return re.fullmatch(r"seed(\d+)", folder.name)
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("result.json", FAILURE_FILE)) or bool(log_files(folder))
 
 
-def log_files(folder: Path) -> list[Path]:
-    """Return log.txt and the log.txt-<time> files of later starts in the same folder, newest first."""
-    return sorted((path for path in folder.glob("log.txt*") if path.is_file()), reverse=True)
-
-
-def read_run(folder: Path, ends: frozenset[str]) -> Run:
-    """Read one run folder; a damaged result.json is named on stderr and makes it an unfinished run.
+def read_run(folder: Path, ends: frozenset[str] = TRAINING_ENDS) -> Run:
+    """Read one run folder; nothing that lies in it ends the reading of the others.
 
     Args:
         folder: The run folder.
         ends: Lines of which one must appear in a log before its accuracy counts.
     """
     path = folder / "result.json"
-    if path.is_file():
-        try:
-            return _from_result(folder, json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            print(f"{path} is damaged, counted as unfinished: {type(error).__name__}: {error}", file=sys.stderr)
-            return _from_logs(folder, [], ends)
-    return _from_logs(folder, [path.read_text(encoding="utf-8", errors="replace") for path in log_files(folder)], ends)
+    try:
+        logs = [log.read_text(encoding="utf-8", errors="replace") for log in log_files(folder)]
+    except OSError as error:
+        return Run(folder, label_from_path(folder, ""), status="damaged", error=f"its log cannot be read: {error}")
+    if not path.is_file():
+        return _with_failure(_from_logs(folder, logs, ends))
+    try:
+        return _with_failure(_from_result(folder, json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        problem = f"result.json is damaged: {type(error).__name__}: {error}".splitlines()[0]
+        named = _from_logs(folder, logs, frozenset())
+        return replace(named, scores={}, status="damaged", error=problem)
+
+
+def _with_failure(run: Run) -> Run:
+    """Add what failure.json says; a result that is older than the failed start still stands."""
+    path = run.folder / FAILURE_FILE
+    if not path.is_file():
+        return run
+    try:
+        failure = json.loads(path.read_text(encoding="utf-8"))
+        error = str(failure["error"])
+        if run.scores:
+            return replace(run, remarks=(*run.remarks, f"a later start failed: {error}"))
+        given = {
+            "dataset": failure.get("dataset"),
+            "trainer": failure.get("trainer"),
+            "config": failure.get("config"),
+            "backbone": failure.get("backbone"),
+            "shots": failure.get("num_shots"),
+            "subset": failure.get("subsample_classes"),
+        }
+        label = run.label._replace(**{name: value for name, value in given.items() if value is not None})
+        seed = run.seed if failure.get("seed") is None else int(failure["seed"])
+        return replace(run, label=label, seed=seed, status="failed", error=error)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as problem:
+        error = f"{FAILURE_FILE} is damaged: {type(problem).__name__}: {problem}"
+        return run if run.scores else replace(run, status="failed", error=error)
 
 
 def _from_result(folder: Path, result: dict[str, Any]) -> Run:
@@ -91,49 +148,48 @@ def _from_result(folder: Path, result: dict[str, Any]) -> Run:
     dataset, subset, trainer, config = (
         str(result[key]) for key in ("dataset", "subsample_classes", "trainer", "config")
     )
-    label, seed = Label(dataset, subset, trainer, config, int(result["num_shots"])), int(result["seed"])
+    backbone, source = str(result.get("backbone") or ""), trained_on_of(folder, trainer, dataset)
+    label = Label(dataset, subset, trainer, config, int(result["num_shots"]), backbone, source)
+    run = Run(folder, label, int(result["seed"]), result=result)
     if result["status"] != "finished":
-        return Run(folder, label, seed)
+        return replace(run, error="trained, but never tested" if result["status"] == "trained" else "")
     accuracy, macro_f1, zero_shot = result["accuracy"], result["macro_f1"], result["zero_shot_accuracy"]
-    if not all(math.isfinite(value) for value in (accuracy, macro_f1, zero_shot or 0.0)):
-        raise ValueError("a score is no finite number")
-    scores = {"accuracy": accuracy, "macro_f1": macro_f1, "error": 100 - accuracy}
-    return Run(folder, label, seed, scores, zero_shot, bool(result["protocol"]["oracle"]))
+    counts = {name: result[name] for name in ("total", "correct") if name in result}
+    scores = {"accuracy": accuracy, "macro_f1": macro_f1}
+    if zero_shot is not None:
+        scores["zero_shot_accuracy"] = zero_shot
+    if problem := implausible(scores | counts):
+        return replace(run, status="damaged", error=problem)
+    return replace(
+        run,
+        scores={"accuracy": accuracy, "macro_f1": macro_f1, "error": 100 - accuracy},
+        zero_shot=zero_shot,
+        oracle=bool(result["protocol"]["oracle"]),
+        status="finished",
+        protocol=dict(result["protocol"]),
+    )
 
 
 def _from_logs(folder: Path, logs: Sequence[str], ends: frozenset[str]) -> Run:
     """Read CoOp-style logs, newest first: the newest one that finished counts."""
+    if any(re.fullmatch(r"test_(base|new)|evaluation|.+_(xd|eval)", part) for part in folder.parts):
+        ends = ends | TEST_ENDS  # layouts in which nothing is trained
     header = logs[0] if logs else ""
-    seed = _named_by_seed(folder) or re.search(r"^seed: (\d+)\s*$", header, re.MULTILINE)
-    scores = next(filter(None, (scores_in_log(log, ends) for log in logs)), {})
-    return Run(folder, label_from_path(folder, header), int(seed[1]) if seed else None, scores)
-
-
-def scores_in_log(log: str, ends: frozenset[str]) -> dict[str, float]:
-    """Return the last scores that a log prints after its first end line, or nothing if it has no such line."""
-    lines = log.splitlines()
-    start = next((number for number, line in enumerate(lines) if line.strip() in ends), len(lines))
-    tail = "\n".join(lines[start:])
-    matches = {name: re.findall(rf"\* {name}: ([.\deE+-]+)%", tail) for name in KEYWORDS}
-    return {name: float(values[-1]) for name, values in matches.items() if values} if matches["accuracy"] else {}
-
-
-def label_from_path(folder: Path, log: str) -> Label:
-    """Name a run by its folder, in this project's or CoOp's layouts, else by the arguments that its log begins with."""
-    parts = folder.parent.parts if _named_by_seed(folder) else folder.parts
-    subset = _in_log("SUBSAMPLE_CLASSES", log) or "all"
-    for position in range(len(parts) - 1, 1, -1):
-        before, rest = parts[position - 2], parts[position + 1 :]
-        if match := re.fullmatch(r"(.+)_(\d+)shots", parts[position]):
-            return Label(before, subset, parts[position - 1], "/".join((match[1], *rest)), int(match[2]))
-        if rest and (match := re.fullmatch(r"shots_(\d+)", parts[position])):
-            half = re.fullmatch(r"(?:train|test)_(base|new)", before)
-            return Label(parts[position - 1], half[1] if half else subset, rest[0], "/".join(rest[1:]), int(match[1]))
-    dataset, config = (Path(_in_log(key, log)).stem for key in ("dataset_config_file", "config_file"))
-    shots = int(_in_log("NUM_SHOTS", log) or -1)
-    return Label(dataset or "/".join(parts[-2:]), subset, _in_log("trainer", log) or "?", config or "?", shots)
-
-
-def _in_log(key: str, log: str) -> str:
-    match = re.search(rf"^\s*{key}: *(\S+)\s*$", log, re.MULTILINE)
-    return match[1] if match else ""
+    numbers = [number for part in folder.parts if (number := seed_in(part)) is not None]
+    seed = numbers[-1] if numbers else whole(named_in_log("seed", header))
+    run = Run(folder, label_from_path(folder, header), None if seed < 0 else seed)
+    found = next(filter(None, (evaluations(log, ends) for log in logs)), [])
+    if not found:
+        error = last_error(header)
+        tested = (
+            "no end of training in its log; --test-log reads logs of test-only runs" if "=> result" in header else ""
+        )
+        at = ", ".join(filter(None, (progress(header), tested))) if logs else "nothing in the folder"
+        return replace(run, status="failed" if error else "unfinished", error=error or at)
+    if problem := implausible(found[-1]):
+        return replace(run, status="damaged", error=problem)
+    scores = {name: value for name, value in found[-1].items() if name in KEYWORDS}
+    scores.setdefault("error", 100 - scores["accuracy"])
+    different = len({scores["accuracy"] for scores in found}) > 1
+    remarks = (f"{len(found)} evaluations that differ; the last one counts",) if different else ()
+    return replace(run, scores=scores, status="finished", remarks=remarks)

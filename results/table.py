@@ -1,76 +1,92 @@
-"""Print rows as a table for people, or as CSV or JSON for programs."""
+"""Sections of a report: tables with notes for people, entries for programs; and their forms."""
 
 import csv
 import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from tabulate import tabulate
 
-from results.rows import Row
+from results.cells import DAGGER
 
 FORMATS = ("github", "plain", "latex", "csv", "json")
-DAGGER = "†"
+ORACLE_NOTE = f"{DAGGER} chosen with the help of test labels (oracle): no fair comparison with the others"
+_IN_LATEX = {"±": r"$\pm$", DAGGER: r"\dag{}", "‡": r"\ddag{}"}
 
 
-def format_rows(rows: Sequence[Row], keyword: str, style: str, *, ci95: bool) -> str:
-    """Format rows as a table for people, or as CSV or JSON with one entry per number."""
-    if style in ("csv", "json"):
-        entries = [_entry(row, keyword, ci95=ci95) for row in rows]
-        if style == "json":
-            return json.dumps(entries, indent=2)
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, entries[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(entries)
-        return stream.getvalue().rstrip("\n")
-    others = [name for name in ("accuracy", "macro_f1") if name != keyword]
-    headers = ["data set", "trainer", "config", "shots", f"{keyword} ± {'ci95' if ci95 else 'std'}", *others]
-    headers += ["zero-shot accuracy", "seeds", "missing or unfinished"]
-    several = len({row.label for row in rows}) < len(rows)  # the same labels in two places: say which is which
-    cells = [_cells(row, keyword, others) + ([_shown(row.folder)] if several else []) for row in rows]
-    table = tabulate(cells, [*headers, "folder"] if several else headers, tablefmt=style, disable_numparse=True)
-    note = f"\n{DAGGER} chosen with the help of test labels (oracle): no fair comparison with the others"
-    return table + (note if any(row.oracle for row in rows) else "")
+@dataclass(frozen=True)
+class Section:
+    """One table with what must be read beside it.
+
+    Attributes:
+        kind: What an entry is, for programs: "cell", "average", "base_to_new", "paired" or "comparison".
+        title: Heading; "" for the first table.
+        headers: Names of the columns.
+        rows: Cells as printed.
+        notes: Lines below the table.
+        entries: The same and more, a number a field, for programs.
+    """
+
+    kind: str
+    title: str
+    headers: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _entry(row: Row, keyword: str, *, ci95: bool) -> dict[str, Any]:
-    return {
-        **row.label._asdict(),
-        **row.means,
-        f"{keyword}_{'ci95' if ci95 else 'std'}": row.spread,
-        "zero_shot_accuracy": row.zero_shot,
-        "seeds_finished": row.finished,
-        "seeds_wanted": row.wanted,
-        "problems": row.problems,
-        "oracle": row.oracle,
-        "folder": str(row.folder),
-    }
+def format_sections(sections: Sequence[Section], style: str) -> str:
+    """Return sections in one of FORMATS.
+
+    JSON is one list of entries, CSV one table with the columns of all kinds of entries; ``kind`` tells them apart.
+    """
+    if style == "json":
+        return json.dumps([entry for section in sections for entry in _entries(section)], indent=2, allow_nan=False)
+    if style == "csv":
+        return _as_csv([entry for section in sections for entry in _entries(section)])
+    return "\n\n".join(_as_text(section, style) for section in sections)
 
 
-def _cells(row: Row, keyword: str, others: Sequence[str]) -> list[str]:
-    label = row.label
-    score = _number(row.means[keyword]) + (f" ± {row.spread:.2f}" if row.spread is not None else "")
-    return [
-        label.dataset if label.subset == "all" else f"{label.dataset} ({label.subset})",
-        label.trainer + DAGGER * row.oracle,
-        label.config,
-        str(label.shots) if label.shots >= 0 else "?",
-        score,
-        *(_number(row.means[name]) for name in others),
-        _number(row.zero_shot),
-        f"{row.finished}/{row.wanted}",
-        row.problems,
-    ]
+def _entries(section: Section) -> list[dict[str, Any]]:
+    return [{"kind": section.kind, **entry} for entry in section.entries]
 
 
-def _shown(folder: Path) -> str:
-    """Return a folder below the current one by its short name, any other in full."""
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+def _as_csv(entries: Sequence[dict[str, Any]]) -> str:
+    stream = io.StringIO()
+    columns = list(dict.fromkeys(name for entry in entries for name in entry))
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        writer.writerow({name: _flat(value) for name, value in entry.items()})
+    return stream.getvalue().rstrip("\n")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _flat(value: Any) -> Any:
+    return "; ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _as_text(section: Section, style: str) -> str:
+    title = {"github": f"### {section.title}\n", "latex": f"% {section.title}"}.get(style, section.title)
+    table = tabulate(section.rows, section.headers, tablefmt=style, disable_numparse=True) if section.rows else ""
+    notes = [f"% {note}" if style == "latex" else f"- {note}" for note in section.notes]
+    if style == "latex":
+        for sign, command in _IN_LATEX.items():
+            table = table.replace(sign, command)
+    else:
+        notes = ["", *notes] if notes and table else notes
+    return "\n".join([title] * bool(section.title) + [table] * bool(table) + notes)
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Return a percentage with two decimals, "-" for none."""
+    if value is None:
+        return "-"
+    return f"{value:+.2f}" if signed else f"{value:.2f}"
+
+
+def with_spread(mean: float | None, spread: float | None, count: int | None = None) -> str:
+    """Return a mean with its spread, where it has one, and how many seeds it is of."""
+    text = percent(mean) + (f" ± {spread:.2f}" if mean is not None and spread is not None else "")
+    return text if count is None or mean is None else f"{text} ({count})"

@@ -3,9 +3,9 @@
 One direction: defaults, data set YAML, trainer YAML, its overlays for the data set, with --eval-only --model-dir the
 settings of the model, flags, trailing KEY VALUE pairs, freeze.
 
-An overlay holds what a method changes on one data set: ``datasets/<data set>.yaml`` beside the trainer YAML, then
-``datasets/<data set>_<k>shots.yaml``. Overlays are for full-size backbones; the values of the tiny configuration were
-chosen for its own encoders, and no overlay changes them.
+An overlay holds what a method changes at one number of shots, ``shots/<trainer YAML>_<k>shots.yaml`` beside the trainer
+YAML, or on one data set: ``datasets/<data set>.yaml``, then ``datasets/<data set>_<k>shots.yaml``. Overlays for a data
+set are for full-size backbones; the values of the tiny configuration were chosen for its own encoders.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def _trainer_of(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> 
     trainer = overrides.get("TRAINER.NAME", arguments.trainer or "")
     if arguments.trainer and trainer != arguments.trainer:
         raise ValueError(f"--trainer {arguments.trainer} and TRAINER.NAME {trainer} contradict each other")
-    _check_trainer(trainer)
+    check_trainer(trainer)
     if not arguments.eval_only and (arguments.model_dir or arguments.load_epoch is not None):
         raise ValueError("--model-dir and --load-epoch go with --eval-only; to resume a run use --resume")
     return trainer
@@ -247,7 +247,12 @@ def _flags(arguments: argparse.Namespace, trainer: str) -> list[tuple[str, Any]]
     return [(key, value) for key, value in flags.items() if value is not None]
 
 
-def _check_trainer(name: str) -> None:
+def check_trainer(name: str) -> None:
+    """Refuse a trainer that is not registered, naming the nearest.
+
+    Raises:
+        ValueError: Naming those that are.
+    """
     from dassl.engine import TRAINER_REGISTRY
 
     names = TRAINER_REGISTRY.registered_names()
@@ -275,16 +280,24 @@ def _trainer_file(given: str | None, trainer: str, backbone: str) -> Path | None
         return None  # a trainer without files of its own runs on the defaults
     default = EMBEDDED_CONFIG
     if backbone and backbone != EMBEDDED_CONFIG:
-        stem = backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
+        stem = config_stem(backbone)
         default = stem if (folder / f"{stem}.yaml").is_file() else FULL_SIZE_CONFIG
     return _config_file(given, folder, default, f"{trainer} trainer")
 
 
+def config_stem(backbone: str) -> str:
+    """Return the name of the trainer YAML for a backbone: "ViT-B/16" has vit_b16."""
+    return backbone.lower().replace("/", "").replace("-", "_").replace("@", "_")
+
+
 def _overlays(config_file: Path | None, dataset: str, shots: Any) -> tuple[Path, ...]:
-    """Return what a method changes on a data set, then what it changes there at a number of shots."""
-    if config_file is None or config_file.stem == EMBEDDED_CONFIG:
+    """Return what a method changes at a number of shots, on a data set, and there at a number of shots."""
+    if config_file is None:
         return ()
-    paths = (config_file.parent / "datasets" / f"{stem}.yaml" for stem in (dataset, f"{dataset}_{shots}shots"))
+    stems = [f"shots/{config_file.stem}_{shots}shots"]
+    if config_file.stem != EMBEDDED_CONFIG:
+        stems += [f"datasets/{dataset}", f"datasets/{dataset}_{shots}shots"]
+    paths = (config_file.parent / f"{stem}.yaml" for stem in stems)
     return tuple(path for path in paths if path.is_file())
 
 

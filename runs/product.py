@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from dassl.utils import read_image
+from features.extraction import encode_within_memory
 from modeling.calibration import fit_temperature
 from modeling.few_shot_model import FewShotModel
-from modeling.model_folder import write_model_folder
+from modeling.model_folder import remove_model_folder, write_model_folder
 from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo
 from modeling.pixels import PixelRecipe
 from modeling.text_classifier import BACKGROUND_TEMPLATE
@@ -24,10 +25,12 @@ _TOLERANCE = 1e-3  # of the largest logit; half precision differs by less
 def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
     """Write the model folder, if the trainer's model can be used without the toolbox, and say so if it cannot.
 
+    An earlier one in the run folder is removed in any case.
+
     Args:
         plan: The run.
         trainer: After training or evaluation.
-        result: What result.json holds.
+        result: What result.json will hold.
 
     Returns:
         Whether it was written.
@@ -35,10 +38,17 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
     Raises:
         OSError: If the run folder cannot be written.
     """
+    remove_model_folder(plan.cfg.OUTPUT_DIR)
     name = plan.cfg.TRAINER.NAME
+    if result["accuracy"] is None:  # the best epoch is loaded, and settings are chosen, only where a run is evaluated
+        print(f"No {INFO_FILE} is written: nothing was evaluated; train.py --eval-only --model-dir writes one")
+        return False
     head = trainer.inference_head() if hasattr(trainer, "inference_head") else None
     if head is None:
         print(f"No {INFO_FILE} is written, so predict.py cannot use this model: trainer {name} has no inference_head")
+        return False
+    if own := changed_without_head(type(trainer)):
+        print(f"No {INFO_FILE} is written: trainer {name} has {own} of its own, and no inference_head that says so")
         return False
     model = FewShotModel(
         trainer.backbone,
@@ -47,7 +57,7 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         pixel_statistics=trainer.pixel_statistics,
     )
     recipe = PixelRecipe(max(plan.cfg.INPUT.SIZE), plan.cfg.INPUT.INTERPOLATION)
-    gap = largest_gap(trainer, model, recipe)
+    gap = largest_gap(trainer, model, recipe, split=result["split"])
     if not gap <= _TOLERANCE:  # a NaN is none
         print(
             f"No {INFO_FILE} is written, so predict.py cannot use this model: its scores would differ from those of "
@@ -63,6 +73,7 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         prompts=trainer.prompts,
         backbone=EncoderIdentity(trainer.backbone.name, trainer.backbone.sha256),
         precision=trainer.backbone.precision.name,
+        layers=trainer.backbone.layers,
         aux_encoder=EncoderIdentity(model.aux_encoder.name, model.aux_encoder.sha256) if model.aux_encoder else None,
         recipe=recipe,
         mean=tuple(trainer.pixel_statistics.mean.flatten().tolist()),
@@ -76,18 +87,39 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
     return True
 
 
-@torch.no_grad()
-def largest_gap(trainer: Any, model: FewShotModel, recipe: PixelRecipe) -> float:
-    """Return how far a model's deciding logits are from the trainer's, over the largest, on a few test images.
+def changed_without_head(kind: type) -> str:
+    """Name the first method by which a derived trainer encodes or decides otherwise than its inherited head; or ""."""
+    for base in kind.__mro__:
+        for name in ("encode", "branch_logits", "decide"):
+            if name in vars(base) and "inference_head" not in vars(base):
+                return name
+        if "inference_head" in vars(base):
+            break
+    return ""
 
-    A trainer may have another test transform, or decide otherwise than the one it is derived from.
+
+@torch.no_grad()
+def largest_gap(trainer: Any, model: FewShotModel, recipe: PixelRecipe, *, split: str = "test") -> float:
+    """Return how far a model's deciding logits are from the trainer's, over the largest, on a few evaluated images.
+
+    A trainer may transform or encode images in another way, or decide otherwise than the one it is derived from. Its
+    side comes from the features that it was evaluated on.
+
+    Args:
+        trainer: After its evaluation.
+        model: The model to compare with it.
+        recipe: The model's way from a picture to pixels.
+        split: "val" or "test", the one evaluated.
     """
     trainer.set_model_mode("eval")
-    images = trainer.test_loader.dataset
-    rows = range(min(_CHECKED, len(images)))
-    expected = trainer.model_inference(torch.stack([images[row]["img"] for row in rows]).to(trainer.device))
-    pixels = [recipe.pixels(read_image(images.data_source[row].impath)) for row in rows]
-    found = model(torch.stack(pixels).to(trainer.device)).adapted
+    images = getattr(trainer, f"{split}_loader").dataset
+    features, _ = next(trainer.encoders.features_of(images, title=f"encode {split}").batches(_CHECKED))
+    expected = trainer.decide(trainer.branch_logits(features))
+    pixels = torch.stack([recipe.pixels(read_image(item.impath)) for item in images.data_source[:_CHECKED]])
+    scores, _ = encode_within_memory(
+        pixels.to(trainer.device), lambda part: {"adapted": model(part).adapted}, at_most=len(pixels)
+    )
+    found = scores["adapted"]
     if found.shape != expected.shape:
         return float("inf")
     return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))

@@ -13,9 +13,14 @@ import torch
 from torch import Tensor
 
 from datasets.json_file import write_json_file
-from datasets.validation import has_own_validation
+from datasets.validation import has_own_validation, validation_facts
+from modeling.model_folder import remove_model_folder
+from modeling.top_classes import TopClasses, top_classes
+from results.predictions import Predictions
 from runs.config import REPOSITORY, RunPlan, as_dict
-from runs.settings import RESULT_FILE
+from runs.event_files import write_event_files
+from runs.image_records import remove_image_records, write_image_records
+from runs.settings import RESULT_FILE, read_result
 
 SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")
@@ -29,18 +34,20 @@ class EvaluationLog:
     """
 
     def __init__(self, evaluator: Any) -> None:
-        self.predicted: list[Tensor] = []
+        self.top: list[TopClasses] = []
         self.labels: list[Tensor] = []
+        self.num_outputs = 0  # columns of the logits
         self.results: dict[str, float] = {}
         reset, process, evaluate = evaluator.reset, evaluator.process, evaluator.evaluate
 
         def logged_reset() -> None:
-            self.predicted, self.labels = [], []
+            self.top, self.labels = [], []
             reset()
 
         def logged_process(output: Any, labels: Tensor) -> None:
             logits = output[0] if isinstance(output, (tuple, list)) else output
-            self.predicted.append(logits.argmax(dim=1).cpu())
+            self.top.append(top_classes(logits))
+            self.num_outputs = logits.shape[1]
             self.labels.append(labels.cpu())
             process(output, labels)
 
@@ -55,7 +62,8 @@ class EvaluationLog:
         """Return the last evaluation: counts, accuracy, macro-F1 and accuracy per class, in percent."""
         if not self.labels:
             return {"total": 0, "correct": 0, "accuracy": None, "macro_f1": None, "per_class_accuracy": {}}
-        predicted, labels = torch.cat(self.predicted), torch.cat(self.labels)
+        predicted = torch.cat([top.labels[:, 0] for top in self.top])
+        labels = torch.cat(self.labels)
         right = predicted == labels
         return {
             "total": len(labels),
@@ -80,19 +88,21 @@ class RunRecord:
         self.plan = plan
         self.started = time.perf_counter()
         self.seconds: dict[str, float] = {}
+        self.predictions: Predictions | None = None
         self.commit = git_commit()  # now: the tree may change while a long run goes on
 
     def mark(self, name: str, since: float) -> None:
         """Note how many seconds a part of the run took."""
         self.seconds[name] = round(time.perf_counter() - since, 3)
 
-    def write(self, trainer: Any, log: EvaluationLog) -> dict[str, Any]:
-        """Write result.json into the run folder and return what it holds."""
+    def collect(self, trainer: Any, log: EvaluationLog) -> dict[str, Any]:
+        """Return what result.json is to hold, after writing what was made of every image."""
         plan, cfg = self.plan, self.plan.cfg
         outcome = dict(getattr(trainer, "outcome", {}))
         figures = log.figures(trainer.dm.dataset.lab2cname)
-        self.mark("total", self.started)
-        result = {
+        split = outcome.pop("split", None) or _plain_split(trainer)
+        self.predictions = self._write_images(trainer, log, split)
+        return {
             "schema": SCHEMA,
             "status": "trained" if figures["accuracy"] is None else "finished",  # TEST.NO_TEST leaves no score
             "mode": "eval" if plan.eval_only else "train",
@@ -105,8 +115,8 @@ class RunRecord:
             "num_shots": max(cfg.DATASET.NUM_SHOTS, 0),
             "seed": cfg.SEED,
             "subsample_classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-            "protocol": outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)),
-            "split": outcome.pop("split", cfg.TEST.SPLIT),
+            "protocol": _with_oracle(outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)), plan),
+            "split": split,
             **figures,
             "zero_shot_accuracy": outcome.pop("zero_shot_accuracy", None),
             **outcome,
@@ -114,15 +124,31 @@ class RunRecord:
             "versions": versions(),
             "git_commit": self.commit,
             "device": str(trainer.device),
-            "seconds": self.seconds,
-            "peak_memory_mb": peak_memory_mb(),
         }
+
+    def write(self, result: dict[str, Any]) -> None:
+        """Write result.json into the run folder, with the time and memory that the run took until now."""
+        cfg = self.plan.cfg
+        self.mark("total", self.started)
+        result.update(seconds=self.seconds, peak_memory_mb=peak_memory_mb())
         write_json_file(result, Path(cfg.OUTPUT_DIR) / RESULT_FILE)
-        return result
+        if result["status"] == "finished":
+            write_event_files(result, self.predictions, Path(cfg.OUTPUT_DIR), figures=cfg.TEST.FIGURES)
+
+    def _write_images(self, trainer: Any, log: EvaluationLog, split: str) -> Predictions | None:
+        folder, since = Path(self.plan.cfg.OUTPUT_DIR), time.perf_counter()
+        if not self.plan.cfg.TEST.KEEP_PREDICTIONS or not log.labels:
+            remove_image_records(folder)
+            return None
+        predictions = write_image_records(trainer, log, split, folder)
+        self.mark("image_records", since)
+        return predictions
 
 
 def set_aside(output_dir: Path) -> None:
     """Rename an earlier result, so that a run that fails cannot be taken for the finished one before it."""
+    remove_image_records(output_dir)
+    remove_model_folder(output_dir)
     earlier = output_dir / RESULT_FILE
     if earlier.is_file():
         earlier.replace(output_dir / "result.previous.json")
@@ -161,14 +187,30 @@ def peak_memory_mb() -> float:
     return round((host + device) / 2**20, 1)
 
 
+def _plain_split(trainer: Any) -> str:
+    """Return the split that a trainer evaluates that does not say; the test set stands in for a missing one."""
+    return "val" if trainer.cfg.TEST.SPLIT == "val" and trainer.val_loader is not None else "test"
+
+
 def _plain_protocol(plan: RunPlan, dataset: Any) -> dict[str, Any]:
     """Describe the run of a trainer that does not; without validation images the toolbox chooses on the test set."""
-    selected_on = "none"
-    if plan.cfg.TEST.FINAL_MODEL == "best_val":
-        selected_on = "validation" if has_own_validation(dataset) else "test"
+    cfg = plan.cfg
+    # A model that is only evaluated was chosen elsewhere; ``_with_oracle`` knows whether that was on test images.
+    on_validation = plan.eval_only or has_own_validation(dataset)
+    chosen_on = {"best_val": "validation" if on_validation else "test", "best_test": "test"}
+    selected_on = chosen_on.get(cfg.TEST.FINAL_MODEL, "none")
     return {
-        "final_model": plan.cfg.TEST.FINAL_MODEL,
+        "final_model": cfg.TEST.FINAL_MODEL,
         "selected_on": selected_on,
         "views": "online",
         "oracle": selected_on == "test",
+        **validation_facts(dataset, cfg.DATASET.NUM_SHOTS),
     }
+
+
+def _with_oracle(protocol: dict[str, Any], plan: RunPlan) -> dict[str, Any]:
+    """Mark the evaluation of a model that was chosen on test labels, whatever the evaluation itself does."""
+    earlier = read_result(Path(plan.model_dir)).get("protocol", {}) if plan.eval_only and plan.model_dir else {}
+    if not earlier.get("oracle"):
+        return protocol
+    return {**protocol, "final_model": earlier["final_model"], "selected_on": "test", "oracle": True}

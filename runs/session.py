@@ -2,8 +2,11 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
+from runs.failure import failure_recorded
 from runs.product import write_product
 from runs.record import EvaluationLog, RunRecord, set_aside
 from runs.settings import check_same, claim_folder, settings_of
@@ -31,9 +35,14 @@ def execute(plan: RunPlan) -> dict[str, Any]:
         ValueError: At bad settings or data.
         FloatingPointError: If the loss is not finite.
     """
-    cfg = plan.cfg
     if not plan.eval_only and not plan.no_train:
-        refuse_test_images(cfg)
+        refuse_test_images(plan.cfg)  # before there is a folder: a run that must never be has none
+    with failure_recorded(plan):
+        return _execute(plan)
+
+
+def _execute(plan: RunPlan) -> dict[str, Any]:
+    cfg = plan.cfg
     record = RunRecord(plan)
     # Part of the configuration, because the number of threads decides the order of float sums, so the last digits.
     torch.set_num_threads(cfg.TRAIN.NUM_THREADS or _DEFAULT_THREADS)
@@ -42,14 +51,18 @@ def execute(plan: RunPlan) -> dict[str, Any]:
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
-    with _log_to(output_dir):
+    with _log_to(output_dir), ThreadPoolExecutor(1) as beside:
+        environment = beside.submit(_environment)
         if torch.cuda.is_available() and cfg.USE_CUDA:
             torch.backends.cudnn.benchmark = False  # benchmarked kernels differ from run to run
-        _log_only(f"** Config **\n{cfg}\n** System info **\n{collect_env_info()}\n")
+        _log_only(f"** Config **\n{cfg}\n")
         for path in plan.overlays:
             print(f"Merged {path}: what {cfg.TRAINER.NAME} changes on {plan.dataset}")
         since = time.perf_counter()
-        trainer = build_trainer(cfg)
+        try:
+            trainer = build_trainer(cfg)
+        finally:
+            _log_only(f"** System info **\n{environment.result()}\n")
         record.mark("setup", since)
         return _train_or_evaluate(plan, trainer, record)
 
@@ -71,8 +84,11 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
         claim(plan.cfg, trainer)
         trainer.train()
         record.mark("training_and_evaluation", since)
-    result = record.write(trainer, log)
-    write_product(plan, trainer, result)
+    result = record.collect(trainer, log)
+    since = time.perf_counter()
+    if write_product(plan, trainer, result):  # before the result, which says that the run came to its end
+        record.mark("model_folder", since)
+    record.write(result)
     if result["accuracy"] is not None:
         zero_shot = result["zero_shot_accuracy"]
         beside = f" (zero-shot {zero_shot:.2f}%)" if zero_shot is not None else ""
@@ -145,6 +161,12 @@ def _prepare_folder(plan: RunPlan, output_dir: Path) -> None:
         raise ValueError(f"output folder {output_dir} holds a trained model; give the evaluation another --output-dir")
 
 
+@cache
+def _environment() -> str:
+    """Describe the machine, once a process: torch asks pip, which takes as long as a short run."""
+    return collect_env_info()
+
+
 def _log_only(text: str) -> None:
     """Write to log.txt what would only push the interesting lines off the console."""
     log = getattr(sys.stdout, "file", None)
@@ -159,6 +181,9 @@ def _log_to(output_dir: Path) -> Iterator[None]:
     tee = sys.stdout
     try:
         yield
+    except Exception:
+        _log_only(traceback.format_exc())  # the one line on the console does not say where it came from
+        raise
     finally:
         tee.flush()
         sys.stdout = console

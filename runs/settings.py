@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _FREE_SETTINGS = frozenset(
         "MODEL.WEIGHTS",
         "OUTPUT_DIR",
         "RESUME",
+        "TEST.FIGURES",
+        "TEST.KEEP_PREDICTIONS",
         "TRAIN.CHECKPOINT_FREQ",
         "TRAIN.PRINT_FREQ",
         "USE_CUDA",
@@ -48,9 +51,9 @@ def settings_of(cfg: CfgNode, trainer: Any) -> dict[str, Any]:
     return settings
 
 
-def configured_settings(cfg: CfgNode) -> dict[str, Any]:
-    """Return the part of the settings that the configuration holds; the fingerprints are None."""
-    settings = {key: value for key, value in leaves(as_dict(cfg)) if key not in _FREE_SETTINGS}
+def configured_settings(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the settings that a configuration tree holds; the fingerprints are None."""
+    settings = {key: value for key, value in leaves(cfg) if key not in _FREE_SETTINGS}
     plain: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists, as they are read back
     return {**plain, **dict.fromkeys(_FINGERPRINTS)}
 
@@ -81,6 +84,25 @@ def check_same(settings: dict[str, Any], folder: Path, remedy: str) -> None:
         if any(folder.glob("*/checkpoint")):
             raise ValueError(f"{folder} holds a model but no {SETTINGS_FILE} that says how it was trained; {remedy}")
         return
+    _refuse_differing(earlier, settings, folder, remedy)
+
+
+def check_configured(earlier: dict[str, Any], cfg: CfgNode, folder: Path, remedy: str) -> None:
+    """Refuse a run folder whose settings differ from a configuration, whatever the fingerprints are.
+
+    Args:
+        earlier: The settings of the run there.
+        cfg: The configuration of the run that is planned.
+        folder: The run folder.
+        remedy: What to do, for the message.
+
+    Raises:
+        ValueError: Naming the settings that differ, and the remedy.
+    """
+    _refuse_differing({**earlier, **dict.fromkeys(_FINGERPRINTS)}, configured_settings(cfg), folder, remedy)
+
+
+def _refuse_differing(earlier: dict[str, Any], settings: dict[str, Any], folder: Path, remedy: str) -> None:
     differing = [key for key in {**earlier, **settings} if earlier.get(key) != settings.get(key)]
     if differing:
         changes = "; ".join(_change(key, earlier.get(key), settings.get(key)) for key in differing[:3])
@@ -125,7 +147,8 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     if settings.get("TRAINER.NAME", trainer) != trainer:
         raise ValueError(f"{folder} holds a model of trainer {settings['TRAINER.NAME']}, not of {trainer}")
     method = f"TRAINER.{trainer.upper()}."
-    single = ("SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES")
+    # How it was chosen belongs to a model as well: a figure of the best test epoch stays one wherever it is evaluated.
+    single = ("SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES", "DATASET.VALIDATION", "TEST.FINAL_MODEL")
     taken = {
         key: value
         for key, value in settings.items()
@@ -133,15 +156,14 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     }
     if f"{method}ALPHA_RULE" in taken:
         taken.update(_model_alpha(folder, method, settings, data))
+    if taken.get(f"{method}TUNE", "off") in ("post_hoc", "all"):
+        taken.update(_model_tuning(folder, method, settings, data))
     return list(taken.items())
 
 
 def _model_alpha(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
     """Return the alpha chosen for a model, and the rule "fixed" where none is to be chosen on the evaluation's data."""
-    path = folder / RESULT_FILE
-    result = read_json_file(path, what="result file") if path.is_file() else {}
-    if not isinstance(result, dict):
-        raise ValueError(f"result file {path} is damaged: it holds no result; remove or restore it")
+    path, result = folder / RESULT_FILE, read_result(folder)
     alpha, key = result.get("fusion_alpha"), f"{method}FUSION_ALPHA"
     taken: dict[str, Any] = {} if alpha is None else {key: alpha}
     if not _same_data(settings, result, data):
@@ -151,10 +173,47 @@ def _model_alpha(folder: Path, method: str, settings: dict[str, Any], data: CfgN
     return taken
 
 
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return what the result file of a run folder holds; nothing if there is none.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    path = folder / RESULT_FILE
+    result = read_json_file(path, what="result file") if path.is_file() else {}
+    if not isinstance(result, dict):
+        raise ValueError(f"result file {path} is damaged: it holds no result; remove or restore it")
+    return result
+
+
+def _model_tuning(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
+    """Return what an evaluation takes over of the settings that were chosen for a model.
+
+    On the model's own data they are chosen again, on the same images; elsewhere the model's are kept. Where no result
+    says what was chosen nothing is chosen at all: the images might have been trained on.
+    """
+    result = read_result(folder)
+    if not result:
+        path = folder / RESULT_FILE
+        warnings.warn(
+            f"no {path} says which settings were chosen for the model; the configured ones hold", stacklevel=2
+        )
+        return {f"{method}TUNE": "off"}
+    chosen = {f"{method}{name.upper()}": value for name, value in result.get("tuning", {}).get("chosen", {}).items()}
+    if _same_data(settings, result, data):
+        return {key: value for key, value in chosen.items() if key == f"{method}LOSS_LAMBDA"}
+    return {**chosen, f"{method}TUNE": "kept" if chosen else "off"}
+
+
 def _same_data(settings: dict[str, Any], result: dict[str, Any], data: CfgNode) -> bool:
     """Tell whether a model is evaluated on the data set and classes that it was trained on."""
     if any(settings.get(f"DATASET.{key}") != data[key] for key in ("NAME", "SUBSAMPLE_CLASSES")):
         return False
+    return same_root(result, data)
+
+
+def same_root(result: Mapping[str, Any], data: CfgNode) -> bool:
+    """Tell whether a result is of the images that a DATASET tree names, for data sets that only ROOT tells apart."""
     root = result.get("cfg", {}).get("DATASET", {}).get("ROOT")  # not known of a run without a result
     if data.NAME not in _DATA_IN_ROOT or root is None:
         return True

@@ -37,6 +37,8 @@ def extend_cfg(cfg: CfgNode) -> None:
 class LinearProbe(ZeroshotCLIP):
     """Logistic regression on CLIP's unit image features."""
 
+    trains = True
+
     def describe(self, features: Features) -> NDArray[np.float32]:
         """Return what the probe sees of each image, (N, D)."""
         rows: NDArray[np.float32] = unit_rows(features["clip"]).cpu().numpy()

@@ -3,8 +3,8 @@
     python -m scripts.validate --trainer RAFT --dataset digits --grid "OPTIM.LR=0.003;0.006"
 
 Each setting is trained on the usual few-shot samples and scored on the WHOLE validation split, which the samples
-do not contain; the few validation images of a run would be too few to compare settings. Seeds differ from those of
-reported results.
+do not contain; the few validation images of a run would be too few to compare settings. --unused leaves those few out,
+for settings that are chosen on them (RAFT's alpha, TRAINER.AMU.TUNE). Seeds differ from those of reported results.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
-import train
 from runs.arguments import build_parser
 from runs.config import build_plan
+from runs.errors import EXPECTED_ERRORS, one_line
 
 Setting = tuple[tuple[str, str], ...]
 
@@ -43,15 +43,24 @@ def parse_grid(axes: Sequence[str]) -> list[Setting]:
     return list(itertools.product(*parsed))
 
 
-def validation_accuracy(command: Sequence[str], folder: str) -> float:
-    """Train one run without its final test and return its accuracy on the whole validation split, in percent."""
+def validation_accuracy(command: Sequence[str], folder: str, *, unused: bool = False) -> float:
+    """Train one run without its final test and return its accuracy on the whole validation split, in percent.
+
+    Args:
+        command: Arguments of train.py.
+        folder: Where the run is written.
+        unused: Leave out the validation images that the run itself may have chosen settings on.
+
+    Raises:
+        ValueError: If these are all there are.
+    """
     import torch
 
     from dassl.data.data_manager import build_data_loader
     from dassl.data.datasets import build_dataset
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed
-    from modeling.alpha_search import accuracy_percent
+    from modeling.selection import accuracy_percent
 
     fixed = ["TEST.NO_TEST", "True", "OUTPUT_DIR", folder, "TRAIN.CHECKPOINT_FREQ", "0", "VERBOSE", "False"]
     cfg = build_plan(build_parser().parse_args([*command, *fixed])).cfg
@@ -62,7 +71,10 @@ def validation_accuracy(command: Sequence[str], folder: str) -> float:
     everything = cfg.clone()
     everything.defrost()
     everything.DATASET.NUM_SHOTS = 0
-    val = build_dataset(everything).val
+    used = {item.impath for item in trainer.dm.dataset.val} if unused else set()
+    val = [item for item in build_dataset(everything).val or () if item.impath not in used]
+    if not val:
+        raise ValueError(f"the run uses all {len(used)} validation images, so --unused leaves none to score on")
     transform = trainer.test_loader.dataset.transform
     loader = build_data_loader(cfg, data_source=val, tfm=transform, is_train=False, batch_size=128)
     trainer.set_model_mode("eval")
@@ -87,7 +99,7 @@ def compare(arguments: Any) -> list[list[str]]:
                 command += ["--seed", str(seed), "DATASET.NUM_SHOTS", str(shots)]
                 command += [word for pair in setting for word in pair]
                 with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-                    scores.append(validation_accuracy(command, folder))
+                    scores.append(validation_accuracy(command, folder, unused=arguments.unused))
                 bar.update()
             means.append(statistics.fmean(scores))
             spread = f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
@@ -105,18 +117,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13, 14, 15])
     parser.add_argument("--grid", nargs="*", default=[], metavar="KEY=VALUE;VALUE")
+    parser.add_argument("--unused", action="store_true", help="leave out the images that a run may choose settings on")
     arguments = parser.parse_args(argv)
     os.environ["TQDM_DISABLE"] = "1"  # one bar over all runs
     try:
         rows = compare(arguments)
-    except train.EXPECTED_ERRORS as error:
-        print(f"error: {train.one_line(error)}", file=sys.stderr)
+    except EXPECTED_ERRORS as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     keys = [axis.partition("=")[0] for axis in arguments.grid]
     headers = [*keys, *(f"{shots} shots" for shots in arguments.shots), "mean"]
-    print(
-        f"{arguments.trainer} on {arguments.dataset}, whole validation split, seeds {arguments.seeds}, accuracy ± std"
-    )
+    split = "validation images that no run chose on" if arguments.unused else "whole validation split"
+    print(f"{arguments.trainer} on {arguments.dataset}, {split}, seeds {arguments.seeds}, accuracy ± std")
     print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
     return 0
 

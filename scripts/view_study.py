@@ -20,18 +20,19 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tabulate import tabulate
 from tqdm import tqdm
 
-import train
 from datasets.json_file import write_json_file
+from runs.errors import EXPECTED_ERRORS, one_line
 from scripts.validate import validation_accuracy
+from sweep.devices import environments
+from sweep.workers import in_processes
 
 ONLINE = "online"
 
@@ -91,19 +92,20 @@ def score(run: Run, store: str) -> float:
 
 
 def score_all(runs: Sequence[Run], *, jobs: int) -> dict[Run, float]:
-    """Do runs in several processes that share one feature store, and return their accuracies."""
+    """Do runs in several processes that share one feature store, and return their accuracies.
+
+    Raises:
+        RuntimeError: If a run fails, with its error; the study needs them all.
+    """
     scores: dict[Run, float] = {}
     with (
         tempfile.TemporaryDirectory(prefix="view-study-") as store,
-        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+        contextlib.closing(in_processes(partial(score, store=store), runs, environments(jobs, use_cuda=True))) as tasks,
     ):
-        waiting = {pool.submit(score, run, store): run for run in runs}
-        try:
-            for done in tqdm(as_completed(waiting), total=len(runs), unit="run"):
-                scores[waiting[done]] = done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done in tqdm(tasks, total=len(runs), unit="run"):
+            if done.value is None:
+                raise RuntimeError(f"{done.item}: {done.error}")
+            scores[done.item] = done.value
     return {run: scores[run] for run in runs}
 
 
@@ -206,8 +208,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         scores = score_all(runs, jobs=arguments.jobs)
         if arguments.json:
             write_report(arguments.json, scores)
-    except train.EXPECTED_ERRORS as error:
-        print(f"error: {train.one_line(error)}", file=sys.stderr)
+    except EXPECTED_ERRORS as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     print(f"whole validation splits, seeds {' '.join(map(str, arguments.seeds))}, accuracy in %")
     lines, pairs = compare(scores), compare_pairs(scores)

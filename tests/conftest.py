@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,18 @@ class Run(NamedTuple):
         lines = [line for line in self.err.replace("\r", "\n").splitlines() if line.startswith("error: ")]
         assert len(lines) == 1 and "Traceback" not in self.err, self.err
         return lines[0]
+
+
+@pytest.fixture
+def trainers_of_this_test() -> Iterator[None]:
+    """Forget trainers that a test registers by importing their modules: other tests list the registry."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    before = dict(TRAINER_REGISTRY._objects)
+    yield
+    for name in TRAINER_REGISTRY._objects.keys() - before.keys():
+        sys.modules.pop(TRAINER_REGISTRY._objects[name].__module__, None)  # to be registered by the next import
+    TRAINER_REGISTRY._objects = before
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,7 +26,7 @@ from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
 from dassl.optim import build_optimizer
 from modeling.adapter import Adapter, average_views, initial_weight
-from modeling.alpha_search import accuracy_percent, mix_logits, search_alpha
+from modeling.alpha_search import mix_logits, search_alpha
 from modeling.clip_backbone import CLIPBackbone
 from modeling.fusion import amu_logits, standardize_logits, uncertainty_weight
 from modeling.losses import RAFTLoss, RegionLogits, amu_loss, raft_loss, region_logits
@@ -34,6 +34,7 @@ from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, IMAGENET_STATISTICS, renormalize, unit_rows
 from modeling.region_attention import POOLINGS, RegionAttention
 from modeling.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
+from modeling.selection import accuracy_percent
 from modeling.text_classifier import (
     average_background,
     average_per_class,
@@ -352,13 +353,13 @@ def _raft_run(fixture: Fixture, run: str) -> Result:
         val, test = (_raft_logits(layer, maps[part], vectors[part], text) for part in (1, 2))
     on_val = search_alpha(val.zero_shot, val.region, labels[1], rule="first_best")
     on_test = search_alpha(test.zero_shot, test.region, labels[2], rule="first_best")
-    yield f"{run}/val/best_alpha", on_val.best_alpha
+    yield f"{run}/val/best_alpha", on_val.chosen["fusion_alpha"]
     yield f"{run}/val/zs_last_best_acc", _ends_and_best(on_val)
     yield f"{run}/test/clip_logits", test.zero_shot
     yield f"{run}/test/cls_logits", test.region
     yield f"{run}/test/zs_last_best_acc", _ends_and_best(on_test)
-    yield f"{run}/test/oracle_alpha", on_test.best_alpha
-    mixed = mix_logits(test.zero_shot, test.region, fusion_alpha=on_val.best_alpha)
+    yield f"{run}/test/oracle_alpha", on_test.chosen["fusion_alpha"]
+    mixed = mix_logits(test.zero_shot, test.region, fusion_alpha=on_val.chosen["fusion_alpha"])
     yield f"{run}/test/acc_at_val_alpha", accuracy_percent(mixed, labels[2])
 
 
@@ -367,11 +368,11 @@ def raft_alpha(fixture: Fixture) -> Result:
         zero_shot, region, labels = (fixture[f"{case}/{name}"] for name in ("clip_logits", "cls_logits", "labels"))
         low, high, steps = (float(value) for value in fixture[f"{case}/search"])
         found = search_alpha(zero_shot, region, labels, low=low, high=high, steps=int(steps), rule="first_best")
-        yield f"{case}/alphas", found.alphas
+        yield f"{case}/alphas", found.axes["fusion_alpha"]
         yield f"{case}/accs", found.accuracies
-        yield f"{case}/best_alpha", found.best_alpha
+        yield f"{case}/best_alpha", found.chosen["fusion_alpha"]
         yield f"{case}/zs_last_best", _ends_and_best(found)
-        yield f"{case}/fused_at_best", mix_logits(zero_shot, region, fusion_alpha=found.best_alpha)
+        yield f"{case}/fused_at_best", mix_logits(zero_shot, region, fusion_alpha=found.chosen["fusion_alpha"])
 
 
 def raft_text_averages(fixture: Fixture) -> Result:

@@ -100,12 +100,6 @@ def test_evaluation_has_a_folder_of_its_own(workdir: Path, image_root: Path) -> 
     assert json.loads(result.read_text())["mode"] == "eval"
 
 
-FROM_A_WORKER = """Caught OSError in DataLoader worker process 0.
-Original Traceback (most recent call last):
-  File "x", line 1
-OSError: Cannot read: a.png
-"""
-
 # -------------------------------------------------------------------------------------------------------- bad input
 
 
@@ -196,23 +190,6 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "run", lambda _: None + 1)  # type: ignore[operator]
     with pytest.raises(TypeError):
         train.main(["--trainer", "AMU"])
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (ValueError("plain"), "plain"),
-        (ValueError("two\n  lines\n\n"), "two lines"),
-        (KeyError("quoted once"), "quoted once"),
-        (KeyError(), "KeyError"),
-        (AssertionError(), "AssertionError"),
-        (FileNotFoundError(2, "No such file", "x.png"), "[Errno 2] No such file: 'x.png'"),
-        (OSError(FROM_A_WORKER), "Cannot read: a.png"),
-        (RuntimeError("Caught E in DataLoader worker process 0.\nlast words"), "last words"),
-    ],
-)  # fmt: skip
-def test_messages_are_one_line(error: BaseException, line: str) -> None:
-    assert train.one_line(error) == line
 
 
 def test_the_embedded_default_on_real_digits(workdir: Path) -> None:

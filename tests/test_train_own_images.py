@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import train
+from results.predictions import read_predictions
 from tests.conftest import SMALL_RUN, write_images
 
 Train = Callable[..., dict[str, Any]]
@@ -45,6 +46,15 @@ def test_a_folder_and_a_list_of_it_give_the_same_figures(trainer: str, trained: 
     assert first["total"] == 9 and first["dataset"] == second["dataset"] == "image_folder"
     for name in ("accuracy", "macro_f1", "per_class_accuracy", "zero_shot_accuracy"):
         assert first[name] == second[name]
+
+
+def test_predictions_name_the_images_of_a_list_as_the_list_does(trained: Train, tmp_path: Path) -> None:
+    root = write_images(tmp_path / "mine" / "images")
+    rows = [f"images/{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.png"))]
+    (tmp_path / "mine" / "list.csv").write_text("\n".join(["path,label", *rows]))
+    found = read_predictions(trained("ZeroshotCLIP", tmp_path / "mine" / "list.csv")["folder"])
+    assert found.root == str(tmp_path / "mine")
+    assert {f"{name},{name.split('/')[1]}" for name in found.images} <= set(rows)
 
 
 def test_names_and_templates_reach_the_texts_and_stay_with_the_model(

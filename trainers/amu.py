@@ -17,10 +17,12 @@ from features.views import derive_seed
 from modeling.adapter import INITIALIZATIONS, Adapter, KnownClasses, average_views, initial_weight, match_classes
 from modeling.aux_encoder import load_aux_encoder
 from modeling.few_shot_model import AMUHead, Head
-from modeling.fusion import UNCERTAINTY_KINDS, amu_logits
+from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
+from modeling.fusion_tuning import FusionSettings
 from modeling.losses import amu_loss
 from modeling.preprocess import CLIP_STATISTICS, ChannelStatistics
 from modeling.schedules import cosine_table
+from trainers.amu_tuning import AMUTuner, add_tuning_keys, check_tuning, configured_fusion
 from trainers.classes import CLASSES_FILE, class_keys, read_class_keys
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
@@ -37,6 +39,7 @@ def extend_cfg(cfg: CfgNode) -> None:
     node.STANDARDIZE_AUX = True  # released form; False takes the adapter's logits as they are, the paper's form
     node.INIT = "class_mean"  # class_mean, released, random
     node.AUGMENT_EPOCH = 1  # augmented passes that the initial class means are averaged over
+    add_tuning_keys(node)
 
 
 @TRAINER_REGISTRY.register()
@@ -45,6 +48,9 @@ class AMU(FewShotTrainer):
 
     Attributes:
         known_classes: Which classes of the data set the adapter was trained on; None: just these, in this order.
+        trained_fusion: The fusion in the training loss, as configured.
+        fusion: The fusion that decides; another one only if it was chosen on validation images.
+        loss_lambda: lambda, the share of the fused loss.
     """
 
     known_classes: KnownClasses | None = None
@@ -57,10 +63,18 @@ class AMU(FewShotTrainer):
                 raise ValueError(f"unknown TRAINER.AMU.{key} {self.settings[key]!r}; choose from {', '.join(accepted)}")
         if self.settings.AUGMENT_EPOCH < 1:
             raise ValueError(f"TRAINER.AMU.AUGMENT_EPOCH must be at least 1, got {self.settings.AUGMENT_EPOCH}")
+        check_tuning(self.settings, self.num_views)
+        self.fusion = self.trained_fusion = configured_fusion(self.settings)
+        self.loss_lambda = float(self.settings.LOSS_LAMBDA)
+        self.tuner = AMUTuner(self)
 
     def build_method(self) -> None:
         """Load the auxiliary encoder and register the adapter; its weight comes with the first training images."""
-        self.aux_encoder = load_aux_encoder(self.settings.AUX_ENCODER, weights=self.cfg.MODEL.WEIGHTS or None)
+        self.aux_encoder = load_aux_encoder(
+            self.settings.AUX_ENCODER,
+            weights=self.cfg.MODEL.WEIGHTS or None,
+            layers=self.cfg.MODEL.ENCODER_LAYERS,
+        )
         self.aux_encoder.to(self.device)
         self.aux_statistics = ChannelStatistics(self.aux_encoder.mean, self.aux_encoder.std)
         self.adapter = Adapter(torch.zeros(self.num_classes, self.aux_encoder.feature_dim))
@@ -68,7 +82,7 @@ class AMU(FewShotTrainer):
         self.register_trained("adapter", self.adapter, rates)
 
     def start_method(self) -> None:
-        """Set the adapter to the class means of the training images' auxiliary features."""
+        """Set the adapter to the class means of the training images' auxiliary features, and choose lambda if asked."""
         self.known_classes = None
         passes = self.settings.AUGMENT_EPOCH
         # The views that are trained on, where they suffice.
@@ -81,6 +95,7 @@ class AMU(FewShotTrainer):
         )
         with torch.no_grad():
             self.adapter.fc.weight.copy_(weight)
+        self.loss_lambda = self.tuner.choose_loss_weight()
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load an adapter from a run folder; it may have been trained on other classes than the data set's.
@@ -139,19 +154,22 @@ class AMU(FewShotTrainer):
 
     def branch_logits(self, features: Features) -> Branches:
         """Zero-shot, auxiliary and fused logits; no auxiliary ones if the adapter knows none of the classes."""
-        logits = amu_logits(
+        logits = self._fused(features, self.fusion)
+        return logits if self.num_known else {name: logits[name] for name in ("zero_shot", "fused")}
+
+    def _fused(self, features: Features, fusion: FusionSettings) -> Branches:
+        return amu_logits(
             features["clip"],
             features["aux"],
             self.text_weights,
             self.adapter,
             logit_scale=self.backbone.logit_scale,
-            fusion_alpha=self.settings.FUSION_ALPHA,
-            kind=self.settings.UNCERTAINTY,
-            power=self.settings.UNCERTAINTY_POWER,
+            fusion_alpha=fusion.fusion_alpha,
+            kind=fusion.uncertainty,
+            power=fusion.uncertainty_power,
             standardize=self.settings.STANDARDIZE_AUX,
             known=self.known_classes,
         )._asdict()
-        return logits if self.num_known else {name: logits[name] for name in ("zero_shot", "fused")}
 
     def decide(self, branches: Branches) -> Tensor:
         """The fused logits decide."""
@@ -160,8 +178,8 @@ class AMU(FewShotTrainer):
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """Train on one batch: loss = lambda * CE(s, y) + (1 - lambda) * CE(s_aux, y)."""
         features, labels = self.parse_batch_train(batch)
-        logits = self.branch_logits(features)
-        loss = amu_loss(logits["fused"], logits["aux"], labels, fused_weight=self.settings.LOSS_LAMBDA)
+        logits = self._fused(features, self.trained_fusion)
+        loss = amu_loss(logits["fused"], logits["aux"], labels, fused_weight=self.loss_lambda)
         self.descend(loss.total)
         return {
             "loss": loss.total.item(),
@@ -170,13 +188,22 @@ class AMU(FewShotTrainer):
             "acc": batch_accuracy(logits["fused"], labels),
         }
 
+    def before_test(self, split: str) -> None:
+        """Choose alpha, uncertainty kind and power from logits of validation images, if TUNE asks for it."""
+        self.tuning = self.tuner.choose_fusion()
+        if self.tuning is not None:
+            self.fusion = FusionSettings(*(self.tuning.chosen[name] for name in FusionSettings._fields))
+
+    def settings_chosen(self) -> bool:
+        """Tell whether settings were chosen now, or with the model that is evaluated."""
+        return super().settings_chosen() or self.settings.TUNE == "kept"
+
     def inference_head(self) -> Head:
-        """Return the adapter and the fusion."""
-        chosen = self.method_outcome()
+        """Return the adapter and the fusion that decides."""
         return AMUHead(
             self.text_weights,
             self.adapter.fc.weight.detach(),
-            **{name: chosen[name] for name in ("fusion_alpha", "uncertainty", "uncertainty_power")},
+            **self.fusion._asdict(),
             standardize=self.settings.STANDARDIZE_AUX,
             known=self.known_classes,
         )
@@ -184,9 +211,20 @@ class AMU(FewShotTrainer):
     def method_outcome(self) -> dict[str, Any]:
         """Record how the branches were fused, and for how many classes there was anything to fuse."""
         return {
-            "fusion_alpha": self.settings.FUSION_ALPHA,
-            "uncertainty": self.settings.UNCERTAINTY,
-            "uncertainty_power": self.settings.UNCERTAINTY_POWER,
+            **self.fusion._asdict(),
+            "loss_lambda": self.loss_lambda,
             "known_classes": self.num_known,
             "num_classes": self.num_classes,
         }
+
+    def describe_images(self, branches: Branches) -> dict[str, Tensor]:
+        """Add the uncertainty weight, and the class that the auxiliary logits alone would choose."""
+        blocks = branches["zero_shot"].split(self.cfg.DATALOADER.TEST.BATCH_SIZE)  # as ``branch_logits`` weighs them
+        weights = [
+            uncertainty_weight(block, kind=self.fusion.uncertainty, power=self.fusion.uncertainty_power)
+            for block in blocks
+        ]
+        columns = {**super().describe_images(branches), "weight": torch.cat(weights).squeeze(1).cpu()}
+        if "aux" in branches:
+            columns["aux_prediction"] = branches["aux"].argmax(dim=1).int().cpu()
+        return columns

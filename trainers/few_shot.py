@@ -2,7 +2,8 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,23 +16,25 @@ from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
 from datasets.class_names import note_shared_names
-from datasets.validation import has_own_validation
+from datasets.validation import VALIDATION_CHOICES, has_own_validation, validation_facts
 from features.extraction import Features, merge_batches, progress
 from features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, memory_for_views
 from features.texts import stored_text_features
 from features.views import FeatureBatches, derive_seed, parse_views
-from modeling.alpha_search import accuracy_percent
 from modeling.clip_backbone import check_backbone, load_clip
+from modeling.encoder_layers import ENCODER_LAYERS
 from modeling.few_shot_model import Head
 from modeling.precision import Precision
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.schedules import TableScheduler
+from modeling.selection import Tuning, accuracy_percent
 from modeling.text_classifier import build_text_classifier
+from modeling.top_classes import top_classes
 from trainers.classes import write_classes
 from trainers.prompts import check_prompt_source, choose_prompts
 from trainers.stores import MAPS_TYPES, check_feature_settings, code_of, feature_settings, open_store
 
-FINAL_MODELS = ("last_step", "best_val")
+FINAL_MODELS = ("last_step", "best_val", "best_test")
 SPLITS = ("val", "test")
 Branches = dict[str, Tensor]
 
@@ -51,8 +54,12 @@ def add_shared_keys(cfg: CfgNode) -> None:
     cfg.OPTIM.ADAM_EPS = 1e-4  # both released code bases; the toolbox has no key for it
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
     cfg.DATASET.TEMPLATES = ()  # sentences with "{}" for the class, instead of the data set's own
+    cfg.DATASET.VALIDATION = VALIDATION_CHOICES[0]  # coop: min(shots, 4) images per class; full: the whole split
     cfg.FEATURES = feature_settings()
+    cfg.TEST.KEEP_PREDICTIONS = True  # keep what the final evaluation made of every image, for plots and the report
+    cfg.TEST.FIGURES = True  # draw it for TensorBoard as well: a second or less at the end of a run
     cfg.MODEL.WEIGHTS = ""  # folder or file of official weights, for machines without a network
+    cfg.MODEL.ENCODER_LAYERS = "folded"  # "plain" runs residual encoders as released: the same numbers, slower
 
 
 class FewShotTrainer(TrainerX):  # type: ignore[misc]
@@ -64,15 +71,19 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     Attributes:
         trains: Whether the method has anything to train; False needs no training images.
+        tuning: Settings that were chosen on images beside the epoch, and how; None if none were.
         outcome: What the last evaluation found beyond the evaluator's figures: accuracy of every branch in percent,
             the protocol, and the method's own numbers.
+        image_outcome: The same image by image: columns (N, ...) by name, see ``results.predictions``.
     """
 
     trains = True
     settings: CfgNode
     train_loader_x: Any
     dm: Any
+    tuning: Tuning | None = None
     outcome: dict[str, Any]
+    image_outcome: dict[str, Tensor]
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """Refuse settings that the method cannot honour, before anything is loaded."""
@@ -80,6 +91,10 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         self.precision = Precision(self.settings.PREC)
         self.num_views = parse_views(cfg.TRAIN.VIEWS)
         check_backbone(cfg.MODEL.BACKBONE.NAME)
+        if cfg.MODEL.ENCODER_LAYERS not in ENCODER_LAYERS:
+            raise ValueError(
+                f"unknown MODEL.ENCODER_LAYERS {cfg.MODEL.ENCODER_LAYERS!r}; choose from {', '.join(ENCODER_LAYERS)}"
+            )
         check_prompt_source(self.settings.PROMPTS, cfg.DATASET.TEMPLATES)
         check_feature_settings(cfg.FEATURES)
         self.outcome = {}
@@ -98,8 +113,6 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def build_model(self) -> None:
         """Load CLIP, build its text classifier, then what the method trains; what can be refused is refused first."""
-        if self.cfg.TEST.FINAL_MODEL == "best_val" and not has_own_validation(self.dm.dataset):
-            raise ValueError("TEST.FINAL_MODEL best_val needs validation images that are not the test images")
         self.classnames = list(self.dm.dataset.classnames)
         if len(self.classnames) != self.num_classes:
             raise ValueError(
@@ -112,6 +125,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             precision=self.settings.PREC,
             device=self.device,
             weights=self.cfg.MODEL.WEIGHTS or None,
+            layers=self.cfg.MODEL.ENCODER_LAYERS,
         )
         self._check_input_size()
         self.pixel_statistics = _pixel_statistics(self.cfg)
@@ -143,7 +157,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
                 "its rates follow cosine, iteration by iteration"
             )
         module.to(self.device, self.precision.weight_dtype)
-        groups = [{"params": list(module.parameters()), "eps": self.cfg.OPTIM.ADAM_EPS}]
+        # One pass over weights and moments where Adam's plain loop takes nine: half of a step of RAFT on a CPU.
+        groups = [{"params": list(module.parameters()), "eps": self.cfg.OPTIM.ADAM_EPS, "fused": True}]
         self.optim = build_optimizer(module, self.cfg.OPTIM, param_groups=groups)
         self.sched = TableScheduler(self.optim, rates)
         self.scaler = self.precision.gradient_scaler(self.device)
@@ -211,7 +226,8 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         loading = self.cfg.DATALOADER
         # What the loaders normalise by decides how ``pixels_for`` changes an image before it is encoded.
         pixels = [self.pixel_statistics.mean.flatten().tolist(), self.pixel_statistics.std.flatten().tolist()]
-        common = {"pixels": pixels, "code": code_of(type(self).encode)}
+        layers = self.cfg.MODEL.ENCODER_LAYERS
+        common = {"pixels": pixels, "layers": layers, "code": code_of(type(self).encode)}
         return FrozenEncoders(
             self.encode,
             {name: {**identity, **common} for name, identity in self.identities().items()},
@@ -240,7 +256,18 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
     # ---------------------------------------------------------------------------------------------------- training
 
     def before_train(self) -> None:
-        """Choose the training batches, start the method from them, then resume if there is something to resume."""
+        """Choose the training batches, start the method from them, then resume if there is something to resume.
+
+        Raises:
+            ValueError: If an epoch is to be chosen on validation images and there are none, or a checkpoint is of a
+                later epoch than the last.
+        """
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and self.get_model_names() and self.selection_images is None:
+            raise ValueError("TEST.FINAL_MODEL best_val needs validation images that are not the test images")
+        if self.cfg.TEST.FINAL_MODEL == "best_test":
+            print(
+                "TEST.FINAL_MODEL best_test: whatever is chosen is chosen on TEST labels; the figures are an oracle's"
+            )
         if self.get_model_names():
             write_classes(self.dm.dataset, self.cfg.OUTPUT_DIR)
             self._choose_batches()
@@ -320,6 +347,28 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
                 "try a smaller OPTIM.LR or TRAINER precision fp32"
             )
 
+    # --------------------------------------------------------------------------------------------------- selection
+
+    @cached_property
+    def selection_images(self) -> tuple[str, Any] | None:
+        """Name and loader of the images that settings and epochs are chosen on.
+
+        These are validation images; None if there are none that are not test images. Only TEST.FINAL_MODEL best_test
+        asks for test images, for comparison with figures that were chosen so.
+        """
+        if self.cfg.TEST.FINAL_MODEL == "best_test":
+            return "test", self.test_loader
+        return ("val", self.val_loader) if has_own_validation(self.dm.dataset) else None
+
+    @property
+    def chosen_on(self) -> str:
+        """What a choice is made on, as the record says it."""
+        return "test" if self.cfg.TEST.FINAL_MODEL == "best_test" else "validation"
+
+    def settings_chosen(self) -> bool:
+        """Tell whether settings of the method, beside the epoch, were chosen on images."""
+        return self.tuning is not None
+
     # -------------------------------------------------------------------------------------------------- evaluation
 
     @torch.no_grad()
@@ -350,12 +399,14 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
             "branches": accuracies,
             "zero_shot_accuracy": accuracies["zero_shot"],
             "protocol": self.protocol(),
+            **self._tuning_record(),
             **self.method_outcome(),
         }
+        self.image_outcome = self.describe_images(branches) if self.cfg.TEST.KEEP_PREDICTIONS else {}
         return float(next(iter(results.values())))
 
     def before_test(self, split: str) -> None:
-        """Choose what is chosen on validation images; nothing by default."""
+        """Choose what is chosen on ``selection_images``; nothing by default."""
 
     def collect_branches(self, split: str, loader: Any) -> tuple[Branches, Tensor]:
         """Return the logits of every branch over a split, (N, C) each, and the labels (N,)."""
@@ -389,16 +440,39 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
 
     def protocol(self) -> dict[str, Any]:
         """Say how the model and its numbers were chosen."""
-        best = self.cfg.TEST.FINAL_MODEL == "best_val" and self.get_model_names()
+        epoch_chosen = self.cfg.TEST.FINAL_MODEL != "last_step" and bool(self.get_model_names())
+        selected_on = self.chosen_on if epoch_chosen or self.settings_chosen() else "none"
         return {
             "final_model": self.cfg.TEST.FINAL_MODEL,
-            "selected_on": "validation" if best else "none",
+            "selected_on": selected_on,
             "views": self.cfg.TRAIN.VIEWS,
-            "oracle": False,
+            "oracle": selected_on == "test",
+            **self._validation_facts,
         }
+
+    @cached_property
+    def _validation_facts(self) -> dict[str, Any]:
+        return validation_facts(self.dm.dataset, self.cfg.DATASET.NUM_SHOTS)
+
+    def _tuning_record(self) -> dict[str, Any]:
+        if self.tuning is None:
+            return {}
+        return {"tuning": self.tuning.record(on=self.chosen_on, method=type(self).__name__)}
 
     def method_outcome(self) -> dict[str, Any]:
         """Return the method's own numbers for the record."""
+        return {}
+
+    def describe_images(self, branches: Branches) -> dict[str, Tensor]:
+        """Return what is recorded of each image beside the logits that decide: columns (N, ...) by name, on the CPU."""
+        zero_shot = top_classes(branches["zero_shot"])
+        return {"zero_shot_top5": zero_shot.labels, "zero_shot_probabilities": zero_shot.probabilities}
+
+    def attention_of(self, images: Any, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return attention maps (len(rows), h, w) of some images of a data set by the names of ``results.attention``.
+
+        Empty by default: a method that attends to nothing of its own has nothing to show.
+        """
         return {}
 
 

@@ -4,7 +4,7 @@ Source: Region Attention Fine-tuning with CLIP for Few-shot Classification (ICME
 differ see docs/fidelity.md.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from datasets.validation import has_own_validation
 from features.extraction import Features
 from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
+from modeling.attention_maps import attention_maps
 from modeling.clip_backbone import check_attention_pooling
 from modeling.few_shot_model import Head, RAFTHead
 from modeling.losses import RegionLogits, raft_loss, region_logits
@@ -68,7 +68,6 @@ class RAFT(FewShotTrainer):
             )
         check_attention_pooling(cfg.MODEL.BACKBONE.NAME)
         self.fusion_alpha = float(self.settings.FUSION_ALPHA)
-        self.alpha_chosen = False
 
     def build_method(self) -> None:
         """Copy CLIP's attention pooling and register the copy."""
@@ -143,30 +142,28 @@ class RAFT(FewShotTrainer):
         return {"loss": loss.total.item(), **parts, "acc": batch_accuracy(logits.region, labels)}
 
     def before_test(self, split: str) -> None:
-        """Choose alpha on validation images, never on the test set."""
+        """Choose alpha on validation images; on the test set only where TEST.FINAL_MODEL asks for it."""
         if self.settings.ALPHA_RULE == "fixed":
             print(f"alpha is {self.fusion_alpha:.2f}, as TRAINER.RAFT.FUSION_ALPHA says")
             return
-        if not has_own_validation(self.dm.dataset):
+        if self.selection_images is None:
             print(f"alpha stays at {self.fusion_alpha:.2f}: the data set has no validation images of its own")
             return
-        branches, labels = self.collect_branches("val", self.val_loader)
-        found = search_alpha(
+        branches, labels = self.collect_branches(*self.selection_images)
+        self.tuning = search_alpha(
             branches["zero_shot"],
             branches["region"],
             labels,
             steps=self.settings.ALPHA_STEPS,
             rule=self.settings.ALPHA_RULE,
         )
-        self.fusion_alpha, self.alpha_chosen = found.best_alpha, True
-        print(f"alpha {found.best_alpha:.2f} chosen on {len(labels)} validation images ({found.best_accuracy:.2f}%)")
+        self.fusion_alpha = self.tuning.chosen["fusion_alpha"]
+        accuracy = self.tuning.accuracy
+        print(f"alpha {self.fusion_alpha:.2f} chosen on {len(labels)} {self.chosen_on} images ({accuracy:.2f}%)")
 
     def protocol(self) -> dict[str, Any]:
         """Add how alpha was chosen."""
-        protocol = super().protocol()
-        if self.alpha_chosen:
-            protocol["selected_on"] = "validation"
-        return {**protocol, "alpha_rule": self.settings.ALPHA_RULE}
+        return {**super().protocol(), "alpha_rule": self.settings.ALPHA_RULE}
 
     def inference_head(self) -> Head:
         """Return the tuned pooling, the background column and alpha."""
@@ -175,3 +172,15 @@ class RAFT(FewShotTrainer):
     def method_outcome(self) -> dict[str, Any]:
         """Record alpha."""
         return {"fusion_alpha": self.fusion_alpha}
+
+    def attention_of(self, images: Any, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return where frozen CLIP's pooling and the tuned one look."""
+        maps = self.encoders.features_of(images, title="encode images to show").take("maps", rows)
+        before = attention_maps(self.backbone.attention_pool, maps)[:, 0]  # its one token, which both start from
+        after = attention_maps(self.region_attention, maps)
+        return {
+            "class_before": before,
+            "class_after": after[:, 0],
+            "background_before": before,
+            "background_after": after[:, 1],
+        }

@@ -1,6 +1,5 @@
 """From the configuration to the feature store of a run: FEATURES.*."""
 
-import re
 import tempfile
 import weakref
 from collections.abc import Callable
@@ -12,11 +11,11 @@ from yacs.config import CfgNode
 
 from features.descriptions import describe
 from features.store import FeatureStore, default_folder
+from features.store.sizes import parse_size
 
 OFF = "off"
 MAPS_TYPES = {"fp16": torch.float16, "fp32": torch.float32}
 _OWN_TRAINERS = ("trainers.amu", "trainers.raft", "trainers.zsclip")
-_UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def feature_settings() -> CfgNode:
@@ -35,21 +34,16 @@ def check_feature_settings(node: CfgNode) -> None:
     Raises:
         ValueError: Naming the key and what is accepted.
     """
-    parse_limit(node.LIMIT)
+    _limit(node)
     if node.MAPS_PREC not in MAPS_TYPES:
         raise ValueError(f"unknown FEATURES.MAPS_PREC {node.MAPS_PREC!r}; choose from {', '.join(MAPS_TYPES)}")
 
 
-def parse_limit(text: str) -> int:
-    """Read FEATURES.LIMIT: a number with M, G or T, in bytes.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    match = re.fullmatch(r"(\d+)([MGT])", str(text))
-    if match is None:
-        raise ValueError(f"FEATURES.LIMIT must be a number with M, G or T, such as 50G, got {text!r}")
-    return int(match[1]) * _UNITS[match[2]]
+def _limit(node: CfgNode) -> int:
+    try:
+        return parse_size(node.LIMIT)
+    except ValueError as error:
+        raise ValueError(f"FEATURES.LIMIT: {error}") from None
 
 
 def code_of(encode: Callable[..., Any]) -> Any:
@@ -63,7 +57,7 @@ def code_of(encode: Callable[..., Any]) -> Any:
 
 def open_store(node: CfgNode) -> FeatureStore:
     """Return the store that FEATURES.STORE names; "off" is a temporary one that goes with the object."""
-    limit = parse_limit(node.LIMIT)
+    limit = _limit(node)
     if node.STORE != OFF:
         return FeatureStore(Path(node.STORE).expanduser() if node.STORE else default_folder(), limit=limit)
     folder = tempfile.TemporaryDirectory(prefix="amu-raft-features-", ignore_cleanup_errors=True)

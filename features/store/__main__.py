@@ -1,7 +1,6 @@
 """List, check and tidy the feature store: python -m features.store ls|verify|gc."""
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,10 @@ from tabulate import tabulate
 
 from features.extraction import progress
 from features.store.layout import StoreFolder, default_folder, last_use
+from features.store.sizes import parse_size
 from features.store.storage import DEFAULT_LIMIT
 from features.store.tidying import damage_of, evict, read_entries, remove_damaged, remove_leftovers, remove_locks
 
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 HEADERS = ("key", "feature", "encoder", "shape", "type", "MiB", "last used")
 
 
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m features.store", description=__doc__)
     parser.add_argument("command", choices=("ls", "verify", "gc"))
     parser.add_argument("--store", type=Path, help="folder of the store; default features/ in the project's cache")
-    parser.add_argument("--limit", type=parse_size, help="gc: bytes to keep at most, such as 10G; default 50G")
+    parser.add_argument("--limit", type=_limit, help="gc: bytes to keep at most, such as 10G; default 50G")
     arguments = parser.parse_args(argv)
     if arguments.limit is not None and arguments.command != "gc":
         parser.error(f"--limit is for gc, {arguments.command} removes nothing")
@@ -44,16 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def parse_size(text: str) -> int:
-    """Read a number of bytes such as 500M or 10G.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    match = re.fullmatch(r"([0-9]+) ?([KMGT]?)(I?B)?", text.strip().upper())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give bytes, or a whole number with K, M, G or T")
-    return int(match[1]) * UNITS[match[2]]
+def _limit(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None  # argparse keeps the message of no other error
 
 
 def list_entries(store: StoreFolder) -> int:

@@ -137,7 +137,8 @@ class StoreFolder:
             room = "make room (python -m features.store gc --limit 10G) or " if error.errno in NO_SPACE else ""
             raise OSError(
                 f"the feature store {self.path} cannot be used ({error}); "
-                f"{room}choose another place by the environment variable AMU_RAFT_CACHE"
+                f"{room}choose another place by FEATURES.STORE (off keeps nothing after the run) or by the environment "
+                "variable AMU_RAFT_CACHE"
             ) from error
 
     @contextmanager

@@ -15,7 +15,7 @@ FOLDER = config.CONFIGS / "trainers"
 TRAINERS = {"AMU": "amu", "RAFT": "raft", "ZeroshotCLIP": "zeroshot"}
 FULL_SIZE = [name for name in available_backbones() if name != "tiny"]
 OTHER_SIDES = {"RN50x4": 288, "RN50x16": 384, "RN50x64": 448, "ViT-L/14@336px": 336}
-BY_BACKBONE = {"MODEL.BACKBONE.NAME", "INPUT.SIZE", "DATALOADER.TEST.BATCH_SIZE"}
+BY_BACKBONE = {"MODEL.BACKBONE.NAME", "INPUT.SIZE", "DATALOADER.TEST.BATCH_SIZE", "TRAIN.VIEWS"}
 TRAINER_FILES = sorted(path for path in FOLDER.glob("*/*.yaml") if path.stem != "tiny")
 OVERLAYS = sorted(FOLDER.glob("*/datasets/*.yaml"))
 
@@ -43,6 +43,10 @@ def test_every_official_backbone_has_a_file(trainer: str) -> None:
         assert found == FOLDER / trainer / f"{stem}.yaml"
 
 
+def reference_views(path: Path) -> str | None:
+    return values(path.with_name("rn50.yaml")).get("TRAIN.VIEWS")
+
+
 @pytest.mark.parametrize("path", TRAINER_FILES, ids=shown)
 def test_full_size_files_differ_only_in_what_the_backbone_decides(path: Path) -> None:
     reference = {key: value for key, value in values(path.with_name("rn50.yaml")).items() if key not in BY_BACKBONE}
@@ -51,6 +55,8 @@ def test_full_size_files_differ_only_in_what_the_backbone_decides(path: Path) ->
     side = OTHER_SIDES.get(found["MODEL.BACKBONE.NAME"], 224)
     assert found["INPUT.SIZE"] == f"({side}, {side})"
     assert 32 <= found["DATALOADER.TEST.BATCH_SIZE"] <= 128
+    large_maps = "/RAFT/" in str(path) and found["MODEL.BACKBONE.NAME"] in ("RN50x16", "RN50x64")
+    assert found.get("TRAIN.VIEWS") == (reference_views(path) if not large_maps else "online")
 
 
 @pytest.mark.parametrize("path", TRAINER_FILES, ids=shown)
@@ -81,6 +87,15 @@ def test_the_published_table_of_amu_is_whole() -> None:
     assert averages == pytest.approx([66.88, 69.01, 73.20, 76.46, 79.36], abs=0.011)
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/shots/*.yaml")), ids=shown)
+def test_an_overlay_for_a_number_of_shots_changes_its_file(path: Path) -> None:
+    stem, _, shots = path.stem.removesuffix("shots").rpartition("_")
+    before, changes = values(path.parents[1] / f"{stem}.yaml"), values(path)
+    assert changes and all(key in before and before[key] != value for key, value in changes.items())
+    assert int(shots) >= 1 and "merged after" in header(path)[0]
+    assert any("docs/protocol.md" in line for line in header(path))  # where it is measured
+
+
 @pytest.mark.parametrize("path", OVERLAYS, ids=shown)
 def test_an_overlay_names_a_data_set_and_changes_something(path: Path) -> None:
     stem = re.sub(r"_\d+shots$", "", path.stem)
@@ -90,5 +105,5 @@ def test_an_overlay_names_a_data_set_and_changes_something(path: Path) -> None:
         before |= values(path.with_name(f"{stem}.yaml"))
     changes = values(path)
     assert changes and all(key in before and before[key] != value for key, value in changes.items())
-    assert not changes.keys() & BY_BACKBONE
+    assert not changes.keys() & (BY_BACKBONE - {"TRAIN.VIEWS"})
     assert "merged after" in header(path)[0]

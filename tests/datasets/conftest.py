@@ -21,13 +21,22 @@ def write_image(path: Path) -> str:
 
 @pytest.fixture
 def make_cfg() -> Callable[..., Any]:
-    def make(root: Path | str = "", *, shots: int = -1, seed: int = 1, subsample: str | None = None) -> Any:
+    def make(
+        root: Path | str = "",
+        *,
+        shots: int = -1,
+        seed: int = 1,
+        subsample: str | None = None,
+        validation: str | None = None,
+    ) -> Any:
         cfg = get_cfg_default()
         cfg.DATASET.ROOT = str(root)
         cfg.DATASET.NUM_SHOTS = shots
         cfg.SEED = seed
         if subsample is not None:
             cfg.DATASET.SUBSAMPLE_CLASSES = subsample
+        if validation is not None:
+            cfg.DATASET.VALIDATION = validation
         cfg.freeze()
         return cfg
 

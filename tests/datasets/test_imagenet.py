@@ -3,6 +3,7 @@ import pickle
 import random
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,40 @@ def test_labels_follow_the_sorted_folders_and_names_the_text_file(load: Load, fo
     assert all(Path(item.impath).is_file() for item in [*data.train_x, *data.test])
 
 
-def test_the_official_validation_images_are_both_parts(load: Load) -> None:
-    for shots, subsample in ((-1, "all"), (2, "all"), (2, "base"), (-1, "new")):
-        data = load(shots=shots, subsample=subsample)
+def test_all_training_images_leave_none_to_validate_on(load: Load) -> None:
+    for subsample in ("all", "new"):
+        data = load(subsample=subsample)
         assert data.val is data.test
         assert len(data.test) == 2 * data.num_classes
         assert not has_own_validation(data)
+
+
+def test_few_shot_runs_validate_on_training_images_that_they_are_not_trained_on(load: Load, folder: Path) -> None:
+    for shots, left, subsample in ((1, 1, "all"), (2, 2, "base"), (3, 2, "all"), (4, 1, "new")):  # five of each class
+        data = load(shots=shots, subsample=subsample)
+        assert data.val is not None
+        train, val, test = (set(paths(items, folder)) for items in (data.train_x, data.val, data.test))
+        assert Counter(item.label for item in data.val) == dict.fromkeys(range(data.num_classes), left)
+        assert not val & train and not val & test and all(path.startswith("train/") for path in val)
+        assert {path.split("/")[1] for path in val} == {path.split("/")[1] for path in train}
+        assert has_own_validation(data) and data.validation == "held_out"
+    assert load(shots=5).val is not None and not has_own_validation(load(shots=5))
+
+
+def test_held_out_images_follow_the_seed_and_change_no_sample(load: Load, folder: Path) -> None:
+    first, again, other = load(shots=1, seed=1), load(shots=1, seed=1), load(shots=1, seed=2)
+    after = random.random()
+    assert paths(first.val, folder) == paths(again.val, folder) != paths(other.val, folder)
+    random.seed(2)
+    expected = []
+    for wnid in WNIDS:
+        files = sorted(str(path.relative_to(folder / "images")) for path in (folder / "images/train" / wnid).iterdir())
+        expected += random.sample(files, 1)
+    assert paths(other.train_x, folder) == expected
+    random.seed(2)  # the last load took a sample that was drawn now, and drew nothing after it
+    for _ in WNIDS:
+        random.sample(range(5), 1)
+    assert random.random() == after
 
 
 def test_shots_are_drawn_from_train_only(load: Load, folder: Path) -> None:

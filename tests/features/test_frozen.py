@@ -144,6 +144,15 @@ def test_batches_are_read_in_order(make: Any, pictures: Any) -> None:
     assert found.load("clip", 2).flatten().tolist() == [1, 2]
 
 
+def test_maps_are_kept_and_read_with_channels_last(make: Any, pictures: Any) -> None:
+    found = make().views_of(pictures(), num_views=2, seed=5, title="encode")
+    assert found.entries["maps"].shape == (14, 2, 2, 3)
+    views = [found.views(memory=memory)["maps"].take(1, torch.tensor([2, 0])) for memory in (0, 1 << 20)]
+    assert torch.equal(*views)
+    for maps in (*views, found.load("maps"), next(found.batches(4))[0]["maps"], found.take("maps", [3, 1])):
+        assert maps.shape[1:] == (3, 2, 2) and maps.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_views_are_those_of_the_view_dataset(make: Any, paths: list[Path], encode: CountingEncoder) -> None:
     images = Pictures(paths, AddNoise())
     found = make().views_of(images, num_views=2, seed=5, title="encode")

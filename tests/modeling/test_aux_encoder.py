@@ -104,9 +104,9 @@ def test_torchvision_architectures_are_told_from_their_keys_and_shapes(name):
 def test_features_equal_torchvisions_pooled_features(tmp_path, name):
     torch.manual_seed(0)
     network = getattr(resnet, name)(num_classes=3).eval()
-    encoder = load_aux_encoder(saved(tmp_path, network.state_dict()))
+    encoder = load_aux_encoder(saved(tmp_path, network.state_dict()), layers="plain")
     network.fc = nn.Identity()
-    torch.testing.assert_close(encoder(images()), network(images()))
+    assert torch.equal(encoder(images()), network(images()))
 
 
 def test_bundled_encoder_is_small_and_resizes_inside():
@@ -117,6 +117,35 @@ def test_bundled_encoder_is_small_and_resizes_inside():
     assert features.shape == (2, 192)
     small = nn.functional.interpolate(images(64), size=(32, 32), mode="bilinear", antialias=True)
     torch.testing.assert_close(encoder(small), features)
+
+
+def test_layers_of_an_encoder(tmp_path):
+    network = narrow()
+    path = saved(tmp_path, network.state_dict())
+    plain, folded = (load_aux_encoder(path, layers=layers) for layers in ("plain", "folded"))
+    assert torch.equal(plain(images(64)), network(images(64)))
+    assert not torch.equal(folded(images(64)), network(images(64)))  # other layers, or the next line shows nothing
+    torch.testing.assert_close(folded(images(64)), network(images(64)))
+    assert load_aux_encoder(path).layers == "folded" and folded.sha256 == plain.sha256 == sha256_of(path)
+    assert all(torch.equal(value, plain.state_dict()[key]) for key, value in folded.state_dict().items())
+    assert folded.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_layers_follow_the_encoder_to_another_type_or_device(tmp_path):
+    encoder = load_aux_encoder(saved(tmp_path, narrow().state_dict()))
+    before = encoder(images(64))
+    after = encoder.double()(images(64).double())
+    assert after.dtype == torch.float64
+    torch.testing.assert_close(after.float(), before)
+
+
+def test_unknown_layers(tmp_path):
+    for make in (
+        lambda: load_aux_encoder("tiny", layers="fast"),
+        lambda: AuxEncoder(narrow(), name="x", feature_dim=32, layers="fast"),
+    ):
+        with pytest.raises(ValueError, match="unknown encoder layers 'fast'; choose from folded, plain"):
+            make()
 
 
 def test_encoder_is_frozen_and_stays_in_evaluation_mode():

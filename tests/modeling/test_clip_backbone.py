@@ -18,6 +18,7 @@ from modeling.region_attention import RegionAttention
 from modeling.state_files import sha256_of
 from modeling.text_classifier import tokenize
 from tests.downloads.faulty_server import Served, faulty_server
+from tests.modeling.random_statistics import randomise_statistics
 
 State = dict[str, Tensor]
 
@@ -119,6 +120,30 @@ def test_maps_then_pooling_is_the_image_encoder(resolution: int, layers: Any, wi
     assert torch.equal(both[0], maps) and torch.equal(both[1], backbone.encode_image(images(3, resolution)))
     assert backbone.model.visual.attnpool is pool is backbone.attention_pool
     assert all(torch.equal(value, before[key]) for key, value in backbone.model.state_dict().items())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "amp", "fp16"])
+def test_layers_of_a_residual_tower(precision: str, tiny_clip: Any, tmp_path: Path) -> None:
+    model = tiny_clip()
+    randomise_statistics(model.visual)
+    path = saved(model.state_dict(), tmp_path / "clip.pt")
+    plain, folded = (load_clip(path, precision=precision, layers=layers) for layers in ("plain", "folded"))
+    with torch.no_grad(), plain.precision.autocast("cpu"):
+        assert torch.equal(
+            plain.encode_image(images(2, 64)), plain.model.visual(images(2, 64).to(plain.model.dtype)).float()
+        )
+    tolerance = 1e-5 if precision == "fp32" else 0.05
+    for found, expected in zip(folded.encode_regions(images(2, 64)), plain.encode_regions(images(2, 64)), strict=True):
+        assert found.dtype == torch.float32 and found.shape == expected.shape and not torch.equal(found, expected)
+        torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * float(expected.abs().max()))
+    ours, theirs = folded.model.state_dict(), plain.model.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(value, theirs[key]) for key, value in ours.items())
+    assert load_clip(path).layers == "folded" and folded.sha256 == plain.sha256
+
+
+def test_unknown_layers() -> None:
+    with pytest.raises(ValueError, match="unknown encoder layers 'fast'; choose from folded, plain"):
+        load_clip("tiny", layers="fast")
 
 
 def test_an_image_does_not_depend_on_its_batch(tiny_clip: Any) -> None:

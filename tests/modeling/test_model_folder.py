@@ -52,6 +52,7 @@ def model_of(method: str, backbone: CLIPBackbone, head: Head | None = None) -> t
         prompts=[[f"a {name}"] for name in NAMES],
         backbone=EncoderIdentity("tiny", backbone.sha256),
         precision="fp32",
+        layers=backbone.layers,
         aux_encoder=EncoderIdentity("tiny", aux.sha256) if aux else None,
         recipe=PixelRecipe(64, "bicubic"),
         mean=CLIP_MEAN,
@@ -98,6 +99,16 @@ def test_amu_adds_up_and_raft_looks(backbone: CLIPBackbone) -> None:
     raft = model_of("RAFT", backbone)[0](pixels, attention=True)
     assert raft.region is not None and raft.attention is not None and raft.attention.shape == (4, 2, 2, 2)
     torch.testing.assert_close(0.7 * raft.region + 0.3 * raft.zero_shot, raft.adapted)
+
+
+def test_the_encoders_get_the_layers_of_the_training(written: Any, tmp_path: Path) -> None:
+    folder, pixels = shutil.copytree(written("AMU"), tmp_path / "model"), torch.rand(4, 3, 64, 64)
+    folded = load_model_folder(folder).model
+    change(folder, "encoder_layers", "plain")
+    plain = load_model_folder(folder).model
+    for model, layers in ((folded, "folded"), (plain, "plain")):
+        assert (model.backbone.layers, model.required_aux_encoder.layers) == (layers, layers)
+    torch.testing.assert_close(plain(pixels).adapted, folded(pixels).adapted)
 
 
 def test_an_adapter_of_other_classes(backbone: CLIPBackbone, tmp_path: Path) -> None:
@@ -156,6 +167,8 @@ INFO_DAMAGE: dict[str, tuple[str, Any, str]] = {
     "aux": ("aux_encoder.sha256", OTHER, f"trained with aux encoder tiny of sha256 {OTHER}, but the one found"),
     "no aux": ("aux_encoder", None, "adapter is for features of width 192, the aux encoder is missing"),
     "precision": ("backbone.precision", "int8", "\"backbone.precision\" is 'int8', accepted are fp32, amp, fp16"),
+    "layers": ("encoder_layers", "fast", "unknown encoder layers 'fast'; choose from folded, plain"),
+    "no layers": ("encoder_layers", ..., '"encoder_layers" is missing'),
     "crop": ("preprocessing.crop", "five", "\"preprocessing.crop\" is 'five', accepted is 'center'"),
     "size": ("preprocessing.size", 32, "pictures are made 32 pixels wide, but the input of tiny is 64"),
     "interpolation": ("preprocessing.interpolation", "x", "unknown interpolation 'x'"),

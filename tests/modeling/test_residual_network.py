@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torchvision.models import resnet
 
 from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
 
-PAIRS = {
+PAIRS: dict[str, Any] = {
     "resnet18": (resnet.resnet18, BasicBlock, [2, 2, 2, 2], {}),
     "resnet50": (resnet.resnet50, Bottleneck, [3, 4, 6, 3], {}),
     "resnext50_32x4d": (resnet.resnext50_32x4d, Bottleneck, [3, 4, 6, 3], {"groups": 32, "width_per_group": 4}),

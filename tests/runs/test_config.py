@@ -319,7 +319,22 @@ def test_an_overlay_with_a_fault_is_named(with_overlays: list[str], tmp_path: Pa
         plan(*with_overlays)
 
 
-def test_the_tiny_configuration_has_no_overlays(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+def test_a_number_of_shots_has_an_overlay_of_its_own(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "shots").mkdir()
+    written(tmp_path / "shots", "OPTIM:\n  LR: 0.5\n  WEIGHT_DECAY: 0.5\n", "mine_1shots.yaml")
+    written(tmp_path / "shots", "OPTIM:\n  WEIGHT_DECAY: 0.7\n", "tiny_1shots.yaml")
+    one = plan(*with_overlays, "DATASET.NUM_SHOTS", "1")
+    assert [path.stem for path in one.overlays] == ["mine_1shots", "digits", "digits_1shots"]
+    assert (one.cfg.OPTIM.LR, one.cfg.OPTIM.WEIGHT_DECAY) == (0.3, 0.5)  # the data set's come last
+    assert plan(*with_overlays, "DATASET.NUM_SHOTS", "2").cfg.OPTIM.WEIGHT_DECAY == 0.1
+    (tmp_path / "mine.yaml").rename(tmp_path / "tiny.yaml")
+    tiny = plan("--trainer", "AMU", "--config-file", str(tmp_path / "tiny.yaml"), "DATASET.NUM_SHOTS", "1")
+    assert [path.stem for path in tiny.overlays] == ["tiny_1shots"] and tiny.cfg.OPTIM.WEIGHT_DECAY == 0.7
+
+
+def test_the_tiny_configuration_has_no_overlays_for_data_sets(
+    with_overlays: list[str], tmp_path: Path, plan: Plan
+) -> None:
     (tmp_path / "mine.yaml").rename(tmp_path / "tiny.yaml")
     made = plan("--trainer", "AMU", "--config-file", str(tmp_path / "tiny.yaml"))
     assert (made.overlays, made.cfg.OPTIM.LR) == ((), 0.1)

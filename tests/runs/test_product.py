@@ -13,9 +13,12 @@ import torch.nn.functional as F
 
 import runs.session
 from dassl.utils import read_image
-from modeling.model_folder import load_model_folder
+from modeling.fusion_tuning import FusionSettings
+from modeling.model_folder import WEIGHTS_FILE, load_model_folder
 from modeling.model_info import INFO_FILE
-from runs.product import calibrate, expected_error, largest_gap, write_product
+from modeling.selection import Tuning
+from runs.product import calibrate, changed_without_head, expected_error, largest_gap, write_product
+from trainers.amu_tuning import AMUTuner
 from trainers.zsclip import ZeroshotCLIP
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
@@ -61,7 +64,7 @@ def test_what_the_information_says(method: str, finished: Callable[[str], Any]) 
     assert [entry["name"] for entry in content["classes"]] == ["bear", "red_fox", "sea lion"]
     assert content["classes"][1]["key"] == "red_fox" and content["classes"][1]["prompts"][0].count("red fox") == 1
     assert content["backbone"] == {"name": "tiny", "sha256": result["backbone_sha256"], "precision": "fp32"}
-    assert (content["aux_encoder"] is not None) == (method == "AMU")
+    assert (content["aux_encoder"] is not None) == (method == "AMU") and content["encoder_layers"] == "folded"
     assert content["data"]["num_shots"] == 2 and content["data"]["seed"] == 1
     assert content["protocol"] == result["protocol"] and content["versions"] == result["versions"]
     for name in ("accuracy", "zero_shot_accuracy", "total"):
@@ -82,6 +85,8 @@ def test_an_evaluation_writes_one_of_its_own(
     pixels = torch.rand(3, 3, 64, 64)
     assert torch.equal(one.model(pixels).adapted, other.model(pixels).adapted)
     assert one.info.temperature == other.info.temperature and other.info.about["data"]["mode"] == "eval"
+    on_validation = train_main("AMU", "--eval-only", "--model-dir", str(bare), "TEST.SPLIT", "val")
+    assert torch.equal(load_model_folder(on_validation.folder).model(pixels).adapted, other.model(pixels).adapted)
 
 
 def test_the_temperature_never_sees_test_labels(
@@ -116,8 +121,72 @@ def test_a_trainer_with_ways_of_its_own(
     assert said in run.out and not (run.folder / INFO_FILE).exists()
 
 
+def test_a_run_that_fails_at_its_end_leaves_neither_a_result_nor_an_earlier_model(
+    train_main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train_main("AMU")
+    assert (first.folder / INFO_FILE).is_file() and (first.folder / WEIGHTS_FILE).is_file()
+    assert first.result["seconds"]["model_folder"] < first.result["seconds"]["total"]
+
+    def full(*arguments: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("runs.product.write_model_folder", full)
+    again = train_main("AMU", folder=first.folder)
+    assert again.status == 1 and "no space left" in again.error
+    names = {path.name for path in first.folder.iterdir()}
+    assert names.isdisjoint({INFO_FILE, WEIGHTS_FILE, "result.json"}) and "failure.json" in names
+
+
+def test_a_run_without_an_evaluation_has_chosen_nothing(train_main: Callable[..., Any]) -> None:
+    run = train_main("RAFT", "TEST.NO_TEST", "True")
+    assert run.status == 0 and not (run.folder / INFO_FILE).exists()
+    assert f"No {INFO_FILE} is written: nothing was evaluated" in run.out
+
+
+def test_what_was_tuned_is_what_the_model_folder_decides_by(
+    train_main: Callable[..., Any], kept: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FusionSettings(fusion_alpha=2.5, uncertainty="none", uncertainty_power=0.9)
+    values = other._asdict()
+    tuning = Tuning({name: [value] for name, value in values.items()}, torch.full((1, 1, 1), 50.0), (0, 0, 0), 6, "")
+    monkeypatch.setattr(AMUTuner, "choose_fusion", lambda self: tuning)
+    run = train_main("AMU", "TRAINER.AMU.TUNE", "post_hoc")
+    assert run.result["tuning"]["chosen"] == values
+    assert load_model_folder(run.folder).info.choices.items() >= values.items()
+    assert kept["trainer"].trained_fusion != other
+
+
+def test_a_model_chosen_on_test_labels_says_so(train_main: Callable[..., Any]) -> None:
+    run = train_main("RAFT", "TEST.FINAL_MODEL", "best_test")
+    about = load_model_folder(run.folder).info.about
+    assert about["protocol"]["oracle"] and about["protocol"]["selected_on"] == "test"
+    assert about["calibration"]["fitted_on"] == "validation"
+
+
+@pytest.mark.parametrize("layers", ["folded", "plain"])
+def test_the_layers_are_the_runs(layers: str, train_main: Callable[..., Any]) -> None:
+    run = train_main("AMU", "MODEL.ENCODER_LAYERS", layers)
+    assert load_model_folder(run.folder).model.backbone.layers == layers
+
+
+def test_a_derived_trainer_must_say_what_it_changes() -> None:
+    class Louder(ZeroshotCLIP):
+        def decide(self, branches: Any) -> Any:
+            return 2 * branches["zero_shot"]
+
+    class Named(ZeroshotCLIP):
+        trains = False
+
+    class Honest(Louder):
+        def inference_head(self) -> Any:
+            return None
+
+    assert [changed_without_head(kind) for kind in (ZeroshotCLIP, Named, Louder, Honest)] == ["", "", "decide", ""]
+
+
 def test_a_trainer_from_elsewhere(plan: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert not write_product(plan("--trainer", "AMU"), SimpleNamespace(), {})
+    assert not write_product(plan("--trainer", "AMU"), SimpleNamespace(), {"accuracy": 50.0})
     assert "predict.py cannot use this model" in capsys.readouterr().out
 
 

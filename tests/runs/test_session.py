@@ -21,6 +21,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.optim import build_lr_scheduler, build_optimizer
 from datasets.image_folder import ImageFolder
+from results.predictions import read_predictions
 from runs.config import RunPlan, extended_defaults, set_key
 from runs.session import epoch_to_load, execute
 
@@ -80,6 +81,9 @@ STRANGE = [
 ]
 
 
+BATCHES = ["DATALOADER.TRAIN_X.BATCH_SIZE", "4", "DATALOADER.NUM_WORKERS", "0"]
+
+
 def test_a_strangers_trainer_through_execute(stranger: Any, image_root: Path, tmp_path: Path) -> None:
     cfg = extended_defaults()
     settings = ["TRAINER.NAME", "Stranger", "DATASET.NAME", "ImageFolder", "DATASET.ROOT", str(image_root), *STRANGE]
@@ -100,10 +104,15 @@ def test_a_strangers_trainer_through_execute(stranger: Any, image_root: Path, tm
         "selected_on": "validation",
         "views": "online",
         "oracle": False,
+        "validation": "min(shots, 4)",
+        "validation_images": 6,
     }
     assert result["accuracy"] == pytest.approx(100 * result["correct"] / 9) and result["macro_f1"] is not None
     assert set(result["per_class_accuracy"]) == {"bear", "red_fox", "sea lion"}
     assert (tmp_path / "run" / "prompt_learner" / "model-best.pth.tar").is_file()
+    predictions = read_predictions(tmp_path / "run")
+    assert 100 * predictions.correct.mean() == pytest.approx(result["accuracy"])
+    assert (len(predictions.images), predictions.zero_shot_top5, predictions.extras) == (9, None, {})
     assert sys.stdout is not None and "Finish training" in (tmp_path / "run" / "log.txt").read_text()
 
 
@@ -130,9 +139,33 @@ def test_a_strangers_best_epoch_on_test_images_is_recorded_as_such(
     stranger: Any, train_main: Train, make_images: Any, tmp_path: Path
 ) -> None:
     for part in ("train", "test"):
-        make_images(tmp_path / "data" / part, {"a": 3, "b": 3})
-    run = train_main("Stranger", *STRANGE, small=False, root=tmp_path / "data")
-    assert run.status == 1 or run.result["protocol"]["selected_on"] == "test"
+        make_images(tmp_path / "data" / part, {"a": 4, "b": 4})
+    run = train_main("Stranger", *STRANGE, *BATCHES, "DATASET.NUM_SHOTS", "4", small=False, root=tmp_path / "data")
+    marked = {"final_model": "best_val", "selected_on": "test", "oracle": True}
+    assert run.result["protocol"].items() >= {**marked, "validation": "none", "validation_images": 0}.items()
+    model = ["--eval-only", "--model-dir", str(run.folder)]
+    root = make_images(tmp_path / "other", {"a": 6, "b": 6})
+    again = train_main("Stranger", *model, *BATCHES, "DATASET.NUM_SHOTS", "2", small=False, root=root)
+    assert again.result["protocol"].items() >= marked.items()
+
+
+def test_a_strangers_oracle(stranger: Any, train_main: Train) -> None:
+    run = train_main("Stranger", *STRANGE, "TEST.FINAL_MODEL", "best_test", small=False)
+    marked = {"final_model": "best_test", "selected_on": "test", "oracle": True}
+    assert run.result["protocol"].items() >= marked.items()
+    assert run.out.count("Evaluate on the *test* set") == 3 + 1
+
+
+def test_a_strangers_best_validation_epoch_is_no_oracle_elsewhere(
+    stranger: Any, train_main: Train, make_images: Any, tmp_path: Path
+) -> None:
+    model = ["--eval-only", "--model-dir", str(train_main("Stranger", *STRANGE, small=False).folder)]
+    for part in ("train", "test"):
+        make_images(tmp_path / "data" / part, dict.fromkeys(("bear", "red_fox", "sea lion"), 4))
+    run = train_main("Stranger", *model, *BATCHES, "DATASET.NUM_SHOTS", "4", small=False, root=tmp_path / "data")
+    assert (
+        run.result["protocol"].items() >= {"selected_on": "validation", "oracle": False, "validation": "none"}.items()
+    )
 
 
 def test_a_strangers_settings_are_checked_by_its_own_trainer(stranger: Any, train_main: Train) -> None:

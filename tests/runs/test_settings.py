@@ -110,6 +110,45 @@ def test_a_damaged_result(content: str, message: str, tmp_path: Path) -> None:
         taken(tmp_path, data())
 
 
+def test_how_a_model_was_chosen_belongs_to_it(tmp_path: Path) -> None:
+    folder = model(tmp_path, {}, TEST__FINAL_MODEL="best_test", DATASET__VALIDATION="full", TEST__SPLIT="val")
+    found = taken(folder, data())
+    assert (found["TEST.FINAL_MODEL"], found["DATASET.VALIDATION"]) == ("best_test", "full")
+    assert "TEST.SPLIT" not in found
+
+
+CHOSEN = {"fusion_alpha": 3.0, "uncertainty": "none", "uncertainty_power": 0.8, "loss_lambda": 0.6}
+
+
+def amu(folder: Path, tune: str, result: dict[str, Any] | None, evaluated: CfgNode) -> dict[str, Any]:
+    settings = {"TRAINER.NAME": "AMU", "TRAINER.AMU.TUNE": tune, "TRAINER.AMU.FUSION_ALPHA": 0.5}
+    settings |= {key: value for key, value in RAFT.items() if key.startswith("DATASET.")}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    if result is not None:
+        (folder / "result.json").write_text(json.dumps(result))
+    found = dict(model_settings(folder, "AMU", evaluated))
+    return {key.removeprefix("TRAINER.AMU."): value for key, value in found.items() if key.startswith("TRAINER.AMU.")}
+
+
+def test_tuned_settings_belong_to_the_model(tmp_path: Path) -> None:
+    result = {"tuning": {"chosen": CHOSEN}}
+    kept = {"FUSION_ALPHA": 3.0, "UNCERTAINTY": "none", "UNCERTAINTY_POWER": 0.8, "LOSS_LAMBDA": 0.6, "TUNE": "kept"}
+    for evaluated in (data(subsample="new"), data("Cars")):
+        assert amu(tmp_path, "all", result, evaluated) == kept
+    # On its own data they are chosen again, from the same configured ones.
+    assert amu(tmp_path, "all", result, data()) == {"FUSION_ALPHA": 0.5, "LOSS_LAMBDA": 0.6, "TUNE": "all"}
+    assert amu(tmp_path, "off", result, data("Cars")) == {"FUSION_ALPHA": 0.5, "TUNE": "off"}
+    assert amu(tmp_path, "kept", result, data("Cars")) == {"FUSION_ALPHA": 0.5, "TUNE": "kept"}
+
+
+def test_a_tuning_that_chose_nothing_or_is_not_known(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"no .*result\.json says which settings were chosen for the model"):
+        assert amu(tmp_path, "post_hoc", None, data()) == {"FUSION_ALPHA": 0.5, "TUNE": "off"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no validation images: nothing was chosen, as the result says
+        assert amu(tmp_path, "post_hoc", {"accuracy": 1.0}, data("Cars")) == {"FUSION_ALPHA": 0.5, "TUNE": "off"}
+
+
 # ---------------------------------------------------------------------------------------------------- told apart
 
 

@@ -60,6 +60,7 @@ def test_every_uncertainty_kind_reaches_the_decision(kind: str, build: Train) ->
         "fusion_alpha": 4.0,
         "uncertainty": kind,
         "uncertainty_power": 0.7,
+        "loss_lambda": 0.35,
         "known_classes": 3,
         "num_classes": 3,
     }

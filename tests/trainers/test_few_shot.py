@@ -104,6 +104,27 @@ def test_the_place_of_weights_reaches_both_encoders_and_is_no_setting(
     assert asked == [None, None]
 
 
+@pytest.mark.parametrize("trainer", ["AMU", "RAFT", "ZeroshotCLIP"])
+def test_encoder_layers_agree_and_are_told_apart_in_the_store(trainer: str, build: Train, tmp_path: Path) -> None:
+    store = ("FEATURES.STORE", str(tmp_path / "store"), "FEATURES.MAPS_PREC", "fp32")
+    folded, plain = (build(trainer, *store, *layers) for layers in ((), ("MODEL.ENCODER_LAYERS", "plain")))
+    both = [each.encoders.features_of(each.dm.test_loader.dataset, title="encode") for each in (folded, plain)]
+    assert both[0].entries.keys() == both[1].entries.keys() == folded.identities().keys()
+    for name in both[0].entries:
+        assert both[0].entries[name].folder != both[1].entries[name].folder
+        found, expected = (features.load(name) for features in both)
+        assert not torch.equal(found, expected)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert torch.equal(folded.text_weights, plain.text_weights)
+
+
+@pytest.mark.parametrize("trainer", ["AMU", "RAFT", "ZeroshotCLIP"])
+def test_unknown_encoder_layers(trainer: str, train_main: Train) -> None:
+    run = train_main(trainer, "MODEL.ENCODER_LAYERS", "fast")
+    assert run.status == 1
+    assert run.error == "error: unknown MODEL.ENCODER_LAYERS 'fast'; choose from folded, plain"
+
+
 def test_batch_accuracy_by_hand() -> None:
     logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0]], requires_grad=True)
     assert batch_accuracy(logits, torch.tensor([0, 0, 0])) == pytest.approx(200 / 3)

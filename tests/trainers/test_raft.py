@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from modeling.alpha_search import mix_logits, search_alpha
+from modeling.attention_maps import attention_maps
 from modeling.losses import raft_loss
 from modeling.schedules import warmup_cosine_table
 from modeling.text_classifier import build_background_column
@@ -126,14 +127,23 @@ def test_alpha_is_chosen_on_validation_images_alone(build: Train) -> None:
     trainer.before_test("test")
     branches, labels = trainer.collect_branches("val", trainer.val_loader)
     expected = search_alpha(branches["zero_shot"], branches["region"], labels, steps=10, rule="first_best")
-    assert trainer.fusion_alpha == expected.best_alpha
+    assert trainer.fusion_alpha == expected.chosen["fusion_alpha"]
     assert trainer.protocol()["selected_on"] == "validation"
     trainer.test_loader = test_loader
     accuracy = trainer.test()
     branches, labels = trainer.collect_branches("test", trainer.test_loader)
-    mixed = mix_logits(branches["zero_shot"], branches["region"], fusion_alpha=expected.best_alpha)
+    mixed = mix_logits(branches["zero_shot"], branches["region"], fusion_alpha=trainer.fusion_alpha)
     assert accuracy == pytest.approx(100 * float((mixed.argmax(1) == labels).float().mean()))
-    assert trainer.outcome["fusion_alpha"] == expected.best_alpha
+    assert trainer.outcome["fusion_alpha"] == trainer.fusion_alpha
+    assert trainer.outcome["tuning"] == {
+        "on": "validation",
+        "method": "RAFT",
+        "axes": {"fusion_alpha": pytest.approx([number / 10 for number in range(11)])},
+        "accuracy": expected.accuracies.tolist(),
+        "chosen": {"fusion_alpha": trainer.fusion_alpha},
+        "rule": "the first alpha with the highest accuracy",
+        "images": 6,
+    }
 
 
 def test_the_record_names_the_rule(train_main: Train, finished: Train) -> None:
@@ -145,12 +155,13 @@ def test_the_record_names_the_rule(train_main: Train, finished: Train) -> None:
     for alpha, branch in (("0.0", "zero_shot"), ("1.0", "region")):
         fixed = train_main("RAFT", "TRAINER.RAFT.ALPHA_RULE", "fixed", "TRAINER.RAFT.FUSION_ALPHA", alpha).result
         assert fixed["protocol"]["selected_on"] == "none" and fixed["fusion_alpha"] == float(alpha)
+        assert "tuning" not in fixed
         assert fixed["accuracy"] == fixed["branches"][branch]
 
 
 def test_alpha_stays_without_validation_images(make_images: Any, train_main: Train, tmp_path: Path) -> None:
     for part in ("train", "test"):
-        make_images(tmp_path / "data" / part, {"a": 3, "b": 3})
+        make_images(tmp_path / "data" / part, {"a": 2, "b": 2})  # two shots use them up: none is left to hold out
     run = train_main("RAFT", "TRAINER.RAFT.FUSION_ALPHA", "0.25", "OPTIM.MAX_EPOCH", "2", root=tmp_path / "data")
     assert run.result["fusion_alpha"] == 0.25 and run.result["protocol"]["selected_on"] == "none"
     assert "alpha stays at 0.25: the data set has no validation images of its own" in run.out
@@ -214,3 +225,16 @@ def test_bad_settings(key: str, value: str, message: str, train_main: Train) -> 
 def test_no_warm_up(build: Train) -> None:
     for epochs in ("0", "-1"):
         assert build("RAFT", "OPTIM.WARMUP_EPOCH", epochs).sched.table[0] == pytest.approx(0.006)
+
+
+def test_attention_is_of_the_images_asked_for(build: Train) -> None:
+    trainer = build("RAFT")
+    images = trainer.test_loader.dataset
+    maps = trainer.attention_of(images, [4, 1])
+    pixels = torch.stack([images[row]["img"] for row in (4, 1)])
+    expected = attention_maps(trainer.region_attention, trainer.backbone.encode_maps(pixels))
+    torch.testing.assert_close(maps["class_after"], expected[:, 0], rtol=1e-2, atol=1e-3)  # maps are kept in fp16
+    torch.testing.assert_close(maps["background_after"], expected[:, 1], rtol=1e-2, atol=1e-3)
+    before = attention_maps(trainer.backbone.attention_pool, trainer.backbone.encode_maps(pixels))[:, 0]
+    torch.testing.assert_close(maps["class_before"], before, rtol=1e-2, atol=1e-3)
+    assert not torch.allclose(maps["class_before"][0], maps["class_before"][1], atol=1e-3)

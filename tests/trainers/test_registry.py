@@ -228,14 +228,14 @@ def test_the_best_epoch_is_never_chosen_on_test_images(
 ) -> None:
     message = "TEST.FINAL_MODEL best_val needs validation images that are not the test images"
     for part in ("train", "test"):
-        make_images(tmp_path / "data" / part, {"a": 3, "b": 3})
+        make_images(tmp_path / "data" / part, {"a": 2, "b": 2})  # two shots use them up: none is left to hold out
     run = train_main(name, "TEST.FINAL_MODEL", "best_val", root=tmp_path / "data")
     assert run.status == 1 and message in run.error
     from datasets.image_folder import ImageFolder
 
     monkeypatch.setattr(ImageFolder, "val", property(lambda self: list(reversed(self.test))))
     with pytest.raises(ValueError, match=message):
-        build(name, "TEST.FINAL_MODEL", "best_val")
+        build(name, "TEST.FINAL_MODEL", "best_val").before_train()
 
 
 # ------------------------------------------------------------------------------------------------- what training moves
@@ -353,7 +353,8 @@ def test_prompt_files_with_faults(name: str, train_main: Train, tmp_path: Path) 
     [
         ("TRAINER.{}.PREC", "bf16", "unknown precision 'bf16'"),
         ("TRAIN.VIEWS", "0", "TRAIN.VIEWS must be"),
-        ("TEST.FINAL_MODEL", "best_test", "unknown TEST.FINAL_MODEL 'best_test'; choose from last_step, best_val"),
+        ("TEST.FINAL_MODEL", "best", "unknown TEST.FINAL_MODEL 'best'; choose from last_step, best_val, best_test"),
+        ("DATASET.VALIDATION", "all", "DATASET.VALIDATION is 'all'; accepted are coop, full"),
         ("INPUT.SIZE", "(96, 96)", "INPUT.SIZE (96, 96) does not fit backbone 'tiny', whose input is (64, 64)"),
         ("MODEL.BACKBONE.NAME", "tinny.pt", "unknown backbone 'tinny.pt'"),
     ],

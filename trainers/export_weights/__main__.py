@@ -8,7 +8,7 @@ from typing import Any
 
 from dassl.utils import load_checkpoint
 from modeling.released_weights import write_adapter, write_attention_pool
-from train import EXPECTED_ERRORS, one_line
+from runs.errors import EXPECTED_ERRORS, one_line
 
 # Folder that the trained model of each method has in a run folder.
 MODEL_FOLDERS = {"adapter": "AMU", "attnpool": "RAFT"}

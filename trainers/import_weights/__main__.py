@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from runs.arguments import build_parser as build_train_parser
 from runs.config import RunPlan, build_plan
-from train import EXPECTED_ERRORS, one_line
+from runs.errors import EXPECTED_ERRORS, one_line
 from trainers.import_weights.run_folder import write_run_folder
 
 EPILOG = """examples:

@@ -54,7 +54,10 @@ def write_run_folder(file: str, cfg: CfgNode, *, classnames_file: str | None = N
     _check_request(cfg, folder, classnames_file)
     model = _read_adapter(file, cfg, classnames_file) if cfg.TRAINER.NAME == "AMU" else _read_pooling(file, cfg)
     # The images that it was trained on are not known, so that no training can be resumed from it by mistake.
-    write_json_file({**configured_settings(cfg), **model.fingerprints}, folder / SETTINGS_FILE)
+    settings = {**configured_settings(cfg), **model.fingerprints}
+    if cfg.TRAINER.NAME == "AMU":  # which images it was trained on is not known, so nothing is chosen for it on any
+        settings["TRAINER.AMU.TUNE"] = "off"
+    write_json_file(settings, folder / SETTINGS_FILE)
     (folder / CLASSES_FILE).unlink(missing_ok=True)
     if model.classes is not None:
         classes = {"class_keys": model.classes.keys, "classnames": model.classes.names}

@@ -98,19 +98,20 @@ def test_every_batch_is_printed_in_short_epochs(
 class Scripted:
     """Replaces a trainer's test on the validation set by given results."""
 
-    def __init__(self, trainer: Any, results: list[float]) -> None:
-        self.real, self.results = trainer.test, list(results)
+    def __init__(self, trainer: Any, results: list[float], split: str = "val") -> None:
+        self.real, self.results, self.split = trainer.test, list(results), split
         trainer.test = self
 
     def __call__(self, split: str | None = None) -> Any:
-        return self.results.pop(0) if split == "val" else self.real(split)
+        return self.results.pop(0) if split == self.split else self.real(split)
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
 def test_best_model_is_deployed(
-    tmp_path: Path, tiny_trainer: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    split: str, tmp_path: Path, tiny_trainer: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trainer = tiny_trainer(TEST__FINAL_MODEL="best_val")
-    Scripted(trainer, [30.0, 50.0, 50.0])
+    trainer = tiny_trainer(TEST__FINAL_MODEL=f"best_{split}")
+    Scripted(trainer, [30.0, 50.0, 50.0], split)
     trainer.train()
     best = load_checkpoint(str(tmp_path / "run" / "net" / "model-best.pth.tar"))
     assert (best["epoch"], best["val_result"], trainer.best_result) == (2, 50.0, 50.0)
@@ -121,20 +122,25 @@ def test_best_model_is_deployed(
         "tensorboard/events",
     ]
     text = clean(capsys.readouterr().out, tmp_path)
-    assert "Deploy the model with the best val performance\nLoad T/run/net/model-best.pth.tar to net (epoch=2, " in text
+    assert (
+        f"Deploy the model with the best {split} performance\nLoad T/run/net/model-best.pth.tar to net (epoch=2, "
+        in text
+    )
     assert "val_result=50.0)\n" in text
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("split", ["val", "test"])
 def test_resumed_run_does_not_lose_the_best_model(
-    tmp_path: Path, tiny_trainer: Callable[..., Any], elsewhere: bool
+    tmp_path: Path, tiny_trainer: Callable[..., Any], elsewhere: bool, split: str
 ) -> None:
-    first = tiny_trainer("a", TEST__FINAL_MODEL="best_val", OPTIM__MAX_EPOCH=2)
-    Scripted(first, [60.0, 40.0])
+    best_of = {"TEST__FINAL_MODEL": f"best_{split}"}
+    first = tiny_trainer("a", **best_of, OPTIM__MAX_EPOCH=2)
+    Scripted(first, [60.0, 40.0], split)
     first.train()
     changes = {"RESUME": str(tmp_path / "a")} if elsewhere else {}
-    second = tiny_trainer("b" if elsewhere else "a", TEST__FINAL_MODEL="best_val", OPTIM__MAX_EPOCH=3, **changes)
-    Scripted(second, [50.0])
+    second = tiny_trainer("b" if elsewhere else "a", **best_of, OPTIM__MAX_EPOCH=3, **changes)
+    Scripted(second, [50.0], split)
     second.train()
     best = load_checkpoint(str(tmp_path / ("b" if elsewhere else "a") / "net" / "model-best.pth.tar"))
     assert (best["epoch"], best["val_result"], second.best_result) == (1, 60.0, 60.0)

@@ -134,7 +134,7 @@ _DEFAULTS: dict[str, Any] = {
         "COMPUTE_CMAT": False,
         "NO_TEST": False,
         "SPLIT": "test",
-        "FINAL_MODEL": "last_step",  # or best_val
+        "FINAL_MODEL": "last_step",  # or best_val; best_test chooses the epoch on the test set
     },
     "TRAINER": {"NAME": "", **_UPSTREAM_METHODS},
 }

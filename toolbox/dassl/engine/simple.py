@@ -23,6 +23,9 @@ from dassl.utils.distributed import from_main, is_main
 from dassl.utils.files import mkdir_if_missing
 from dassl.utils.parameters import count_num_param
 
+# The split on which TEST.FINAL_MODEL chooses the epoch; with any other value the last one is kept.
+_CHOSEN_ON = {"best_val": "val", "best_test": "test"}
+
 
 class SimpleTrainer(TrainerBase):
     """Data loaders, model, evaluator and the steps around the epochs, from a configuration.
@@ -86,7 +89,7 @@ class SimpleTrainer(TrainerBase):
         """Resume from cfg.RESUME or the output folder, start tensorboard and the clock."""
         directory = self.cfg.RESUME or self.cfg.OUTPUT_DIR
         self.start_epoch = self.resume_model_if_exist(directory)
-        if self.cfg.TEST.FINAL_MODEL == "best_val" and self.start_epoch > 0:
+        if self.cfg.TEST.FINAL_MODEL in _CHOSEN_ON and self.start_epoch > 0:
             self._restore_best_result(directory)
         writer_dir = os.path.join(self.output_dir, "tensorboard")
         mkdir_if_missing(writer_dir)
@@ -108,11 +111,12 @@ class SimpleTrainer(TrainerBase):
             self.best_result = float(val_result)
 
     def after_epoch(self) -> None:
-        """Keep the best model on validation data if asked to, and save after some epochs and the last."""
+        """Keep the best model on validation or test data if asked to, and save after some epochs and the last."""
         last_epoch = self.epoch + 1 == self.max_epoch
         frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
-        if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
-            result = from_main(self.test(split="val"))  # one decision for all processes
+        split = _CHOSEN_ON.get(self.cfg.TEST.FINAL_MODEL)
+        if not self.cfg.TEST.NO_TEST and split is not None:
+            result = from_main(self.test(split=split))  # one decision for all processes
             if result > self.best_result:
                 self.best_result = result
                 self.save_model(self.epoch, self.output_dir, val_result=result, model_name=BEST_NAME)
@@ -123,8 +127,8 @@ class SimpleTrainer(TrainerBase):
         """Test the best or the last model, print the time and end tensorboard."""
         print("Finish training")
         if not self.cfg.TEST.NO_TEST:
-            if self.cfg.TEST.FINAL_MODEL == "best_val":
-                print("Deploy the model with the best val performance")
+            if split := _CHOSEN_ON.get(self.cfg.TEST.FINAL_MODEL):
+                print(f"Deploy the model with the best {split} performance")
                 self.load_model(self.output_dir)
             else:
                 print("Deploy the last-epoch model")

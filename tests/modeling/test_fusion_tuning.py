@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+import torch
+
+from modeling.fusion import fuse_logits
+from modeling.fusion_tuning import (
+    FusionGrid,
+    FusionSettings,
+    fusion_accuracies,
+    fusion_grid,
+    tune_fusion,
+    tune_loss_weight,
+    with_loss_weights,
+)
+from modeling.selection import accuracy_percent
+
+DEFAULT = FusionSettings(2.0, "kurtosis", 0.4)
+
+
+def grid_of(**changes: Any) -> FusionGrid:
+    values: dict[str, Any] = {"alpha_factors": [0.0, 0.5, 3.0], "kinds": ["none"], "powers": [0.8]} | changes
+    return fusion_grid(DEFAULT, **values)
+
+
+def test_the_grid_holds_the_default() -> None:
+    grid = grid_of()
+    assert grid == ([0.0, 1.0, 2.0, 6.0], ["none", "kurtosis"], [0.4, 0.8])
+    assert grid.place_of(DEFAULT) == (2, 1, 0)
+
+
+def test_every_cell_is_the_accuracy_of_that_fusion() -> None:
+    torch.manual_seed(0)
+    zero_shot, aux, labels = 5 * torch.randn(40, 6), torch.randn(40, 6), torch.randint(6, (40,))
+    grid = grid_of()
+    found = fusion_accuracies(zero_shot, aux, labels, grid)
+    assert found.shape == (4, 2, 2) and len(found.unique()) > 3
+    for a, alpha in enumerate(grid.fusion_alpha):
+        for k, kind in enumerate(grid.uncertainty):
+            for p, power in enumerate(grid.uncertainty_power):
+                fused = fuse_logits(zero_shot, aux, fusion_alpha=alpha, kind=kind, power=power)
+                assert found[a, k, p] == accuracy_percent(fused, labels)
+    assert (found[0] == accuracy_percent(zero_shot, labels)).all()  # alpha 0 is zero-shot CLIP
+
+
+def test_an_alpha_that_is_clearly_better_is_chosen() -> None:
+    # CLIP is wrong by two logits on 30 of 40 images, and the auxiliary logits are right by one on all.
+    labels = torch.zeros(40, dtype=torch.long)
+    zero_shot = torch.tensor([[0.0, 2.0]] * 30 + [[2.0, 0.0]] * 10)
+    aux = torch.tensor([[1.0, 0.0]] * 40)
+    grid = grid_of(alpha_factors=[0.5, 2.0, 4.0], kinds=["kurtosis"], powers=[0.4])
+    accuracies = fusion_accuracies(zero_shot, aux, labels, grid)  # two classes: kurtosis 1, so the weight is 1
+    assert accuracies.flatten().tolist() == [25.0, 100.0, 100.0, 100.0]  # at alpha 2 a tie, which counts as class 0
+    tuning = tune_fusion(grid, accuracies, 40, FusionSettings(1.0, "kurtosis", 0.4))
+    assert tuning.chosen == {"fusion_alpha": 2.0, "uncertainty": "kurtosis", "uncertainty_power": 0.4}
+    assert tune_fusion(grid, accuracies, 40, DEFAULT).chosen["fusion_alpha"] == 2.0
+
+
+def test_lambda_follows_the_same_rule() -> None:
+    assert tune_loss_weight([0.1, 0.35, 0.9], [70.0, 60.0, 62.0], 10, 0.35) == 0.35
+    assert tune_loss_weight([0.1, 0.35, 0.9], [70.0, 60.0, 62.0], 1000, 0.35) == 0.1
+
+
+def test_lambda_comes_in_front() -> None:
+    grid = grid_of()
+    surfaces = [torch.full((4, 2, 2), value, dtype=torch.float64) for value in (10.0, 20.0)]
+    final = torch.full((4, 2, 2), 30.0, dtype=torch.float64)
+    tuning = tune_fusion(grid, final, 9, DEFAULT)
+    found = with_loss_weights(tuning, [0.3, 0.6], surfaces, 0.6)
+    assert list(found.axes) == ["loss_lambda", "fusion_alpha", "uncertainty", "uncertainty_power"]
+    assert found.chosen == {"loss_lambda": 0.6, **DEFAULT._asdict()} and found.accuracy == 30.0
+    assert found.accuracies.shape == (2, 4, 2, 2)
+    assert found.accuracies[0].unique().tolist() == [10.0]  # of the model that was trained with the other value
+    assert found.num_images == 9 and "loss_lambda first" in found.rule
+
+
+def test_a_default_outside_the_grid_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="not in list"):
+        grid_of().place_of(FusionSettings(1.5, "kurtosis", 0.4))
