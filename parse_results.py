@@ -12,6 +12,7 @@ failed or did not finish is listed and never left out in silence. docs/results.m
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, default="github", help="form of the tables")
     add("--plot", type=Path, metavar="FILE", help="draw the score over shots into a file, such as curves.png")
     add("--html", type=Path, metavar="FILE", help="write one self-contained page with everything")
-    add("--wrong-images", type=int, default=24, metavar="N", help="wrong images of a run in the page (default 24)")
+    add("--wrong-images", type=int, metavar="N", help="wrong images of a run in the page of --html (default 24)")
     return parser
 
 
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, print the tables and return the exit status."""
     args = build_parser().parse_args(argv)
     try:
+        _check_files(args)
         runs = read_runs(args.paths, TEST_ENDS if args.test_log else TRAINING_ENDS)
         sections = make_sections(
             runs,
@@ -76,6 +78,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse files that cannot be written before anything is read or printed.
+
+    Raises:
+        OSError: If a file is a folder, its folder does not exist, or nothing can be written there.
+        ValueError: If the plot's ending names no format, or the number of wrong images is none that a page can show.
+    """
+    for option, path in (("--plot", args.plot), ("--html", args.html)):
+        if path is not None:
+            _check_target(option, path)
+    if args.plot is not None:
+        from results.figures.output import check_format
+
+        check_format(args.plot)
+    if args.wrong_images is not None:
+        from results.report import MOST_WRONG_IMAGES
+
+        if not 0 <= args.wrong_images <= MOST_WRONG_IMAGES:
+            raise ValueError(f"--wrong-images takes 0 to {MOST_WRONG_IMAGES}, not {args.wrong_images}")
+        if args.html is None:
+            raise ValueError(f"--wrong-images {args.wrong_images} is for the page: give --html FILE as well")
+
+
+def _check_target(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} {path} is a folder; give a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{option} {path}: nothing can be written into folder {path.parent}")
+
+
 def _write_files(runs: Sequence[Run], args: argparse.Namespace) -> None:
     """Write the plot and the page; what draws them is slow to import."""
     if args.plot:
@@ -85,7 +119,7 @@ def _write_files(runs: Sequence[Run], args: argparse.Namespace) -> None:
         plot_cells(gather_cells(runs, args.seeds), args.keyword, args.plot, spread=args.spread)
         print(f"Plot saved to {args.plot}", file=sys.stderr)
     if args.html:
-        from results.report import write_report
+        from results.report import WRONG_IMAGES, write_report
 
         write_report(
             runs,
@@ -96,7 +130,7 @@ def _write_files(runs: Sequence[Run], args: argparse.Namespace) -> None:
             average=args.average,
             references=args.compare,
             pair=tuple(args.paired) if args.paired else None,
-            wrong_images=args.wrong_images,
+            wrong_images=WRONG_IMAGES if args.wrong_images is None else args.wrong_images,
         )
         print(f"Report saved to {args.html}", file=sys.stderr)
 

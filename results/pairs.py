@@ -7,7 +7,7 @@ from typing import Any
 
 from results.averages import average_over_datasets
 from results.cells import Cell, Seed, shown_dataset, shown_trainer
-from results.run_folders import Label
+from results.run_folders import ZERO_SHOT_TRAINER, Label
 from results.statistics import Summary, matched_differences, summarise
 from results.table import ORACLE_NOTE, Section, percent
 
@@ -25,6 +25,8 @@ class Pair:
         summary: Of the differences. For all data sets: of every seed's mean over the data sets.
         unmatched: Seeds that only one of the two finished.
         oracle: Whether test labels chose anything in either.
+        stands_for_all: The only run of a trainer that draws nothing, which is compared with every seed of the other; ""
+            if both were run with seeds of their own.
     """
 
     label: Label
@@ -33,13 +35,15 @@ class Pair:
     summary: Summary
     unmatched: tuple[Seed, ...]
     oracle: bool
+    stands_for_all: str = ""
 
 
 def paired(cells: Sequence[Cell], first: str, second: str, keyword: str) -> tuple[list[Pair], list[str]]:
     """Compare two trainers on the same data set, classes, backbone, shots and seeds.
 
-    A trainer of zero shots, such as zero-shot CLIP, is compared at every number of shots. Configs of other names are
-    compared only where each trainer has just one.
+    A trainer of zero shots, such as zero-shot CLIP, is compared at every number of shots. Zero-shot CLIP draws nothing:
+    if it was run once, that run is compared with every seed. Configs of other names are compared only where each
+    trainer has just one.
 
     Returns:
         The pairs, with the mean over data sets last, and the first trainer's cells that have no counterpart.
@@ -94,13 +98,29 @@ def _counterparts(cell: Cell, others: Sequence[Cell], ones: Sequence[Cell]) -> l
 
 def _pair(cell: Cell, other: Cell, keyword: str) -> Pair:
     ours, theirs = cell.values(keyword), other.values(keyword)
+    stands_for_all = ""
+    if ours.keys() != theirs.keys():
+        if _draws_nothing(other, theirs):
+            stands_for_all = _only_run(other, theirs)
+            theirs = dict.fromkeys(ours, *theirs.values())
+        elif _draws_nothing(cell, ours):
+            stands_for_all = _only_run(cell, ours)
+            ours = dict.fromkeys(theirs, *ours.values())
     differences = matched_differences(ours, theirs)
     unmatched = tuple(sorted(ours.keys() ^ theirs.keys(), key=str))
     shots = max(cell.label.shots, other.label.shots)
     label = cell.label._replace(shots=shots)
     names = (_name(cell), _name(other))
     summary = summarise(list(differences.values()))
-    return Pair(label, names, differences, summary, unmatched, cell.oracle or other.oracle)
+    return Pair(label, names, differences, summary, unmatched, cell.oracle or other.oracle, stands_for_all)
+
+
+def _draws_nothing(cell: Cell, values: dict[Seed, float]) -> bool:
+    return cell.label.trainer == ZERO_SHOT_TRAINER and len(values) == 1
+
+
+def _only_run(cell: Cell, values: dict[Seed, float]) -> str:
+    return f"{cell.label.trainer} draws nothing: its only run (seed {next(iter(values))})"
 
 
 def _name(cell: Cell) -> str:
@@ -142,6 +162,8 @@ def paired_section(cells: Sequence[Cell], first: str, second: str, keyword: str)
     names = {pair.names for pair in pairs}
     title = f"{first} minus {second}, paired by seed"
     rows = [_row(pair, several=len(names) > 1) for pair in pairs]
+    single_runs = dict.fromkeys(pair.stands_for_all for pair in pairs if pair.stands_for_all)
+    notes += [f"{run} is compared with every seed" for run in single_runs]
     notes += [ORACLE_NOTE] if any(pair.oracle for pair in pairs) else []
     return Section("paired", title, headers, rows, notes, [_entry(pair, first, second, keyword) for pair in pairs])
 

@@ -29,7 +29,7 @@ def plot_cells(
         ValueError: If no run has finished, or the file's ending names no image format.
     """
     panels = accuracy_panels(cells, keyword, spread=spread, published=published)
-    if not any(panel.levels() or any(curve.points() for curve in panel.curves) for panel in panels):
+    if not any(panel.shows_anything() for panel in panels):
         raise ValueError("nothing to plot: no finished run of a known number of shots")
     score = f"{keyword.replace('_', '-')} (%)"
     save_figure(accuracy_figure(panels, spread_name=SPREADS[spread], score=score), path)
@@ -38,7 +38,10 @@ def plot_cells(
 def accuracy_panels(
     cells: Sequence[Cell], keyword: str, *, spread: str = "std", published: Published = ()
 ) -> list[Panel]:
-    """Gather cells into a panel per data set and, if they are about whole data sets, one for their average."""
+    """Gather cells into a panel per data set and one for their average.
+
+    There is an average if two data sets or more have something to show, and cells are about whole data sets.
+    """
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         groups[shown_dataset(cell.label)].append(cell)
@@ -47,7 +50,8 @@ def accuracy_panels(
         literature = [curve for name, curve in published if name == dataset and keyword == "accuracy"]
         panels.append(Panel(dataset, [*_curves(group, keyword, spread), *literature], _zero_shot(group, keyword)))
     whole = all(cell.label.subset == "all" and not cell.label.trained_on for cell in cells)
-    return [average_panel(panels, cells, keyword, spread), *panels] if whole and len(panels) > 1 else panels
+    shown = [panel for panel in panels if panel.shows_anything()]
+    return [average_panel(panels, cells, keyword, spread), *panels] if whole and len(shown) > 1 else panels
 
 
 def average_panel(panels: Sequence[Panel], cells: Sequence[Cell], keyword: str, spread: str) -> Panel:

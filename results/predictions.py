@@ -126,6 +126,50 @@ def read_predictions(folder: Path) -> Predictions:
     return predictions
 
 
+def read_own_predictions(folder: Path, result: Mapping[str, Any]) -> Predictions:
+    """Read the file of a run folder and refuse one that is of another run, as copied folders may hold.
+
+    Args:
+        folder: The run folder.
+        result: Its result.json; what that does not say is not compared.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or its split, counts, classes or their accuracies are not those of the result.
+    """
+    predictions = read_predictions(folder)
+    found: dict[str, Any] = {
+        "split": predictions.split,
+        "total": len(predictions.labels),
+        "correct": int(predictions.correct.sum()),
+    }
+    for name, value in found.items():
+        if result.get(name, value) != value:
+            raise _of_another_run(folder, f"{name} is {value} in it and {result[name]} in result.json")
+    _compare_classes(predictions, result.get("per_class_accuracy"), folder)
+    return predictions
+
+
+def _compare_classes(predictions: Predictions, recorded: Any, folder: Path) -> None:
+    if not isinstance(recorded, Mapping):
+        return
+    found = {
+        predictions.classnames[label]: 100.0 * float(predictions.correct[predictions.labels == label].mean())
+        for label in np.unique(predictions.labels).tolist()
+    }
+    if other := sorted(found.keys() ^ recorded.keys()):
+        raise _of_another_run(folder, f"only one of it and result.json has images of class {other[0]!r}")
+    for name, accuracy in found.items():
+        if not isinstance(recorded[name], int | float) or abs(recorded[name] - accuracy) > _ROUNDING:
+            raise _of_another_run(
+                folder, f"accuracy of class {name!r} is {accuracy:.2f} in it and {recorded[name]} in result.json"
+            )
+
+
+def _of_another_run(folder: Path, difference: str) -> ValueError:
+    return ValueError(f"{_WHAT} {folder / PREDICTIONS_FILE} is not this run's: {difference}")
+
+
 def _check(predictions: Predictions) -> None:
     """Refuse parts that do not fit together."""
     num_images, num_classes = len(predictions.images), len(predictions.classnames)

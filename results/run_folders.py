@@ -105,13 +105,14 @@ def read_run(folder: Path, ends: frozenset[str] = TRAINING_ENDS) -> Run:
     try:
         logs = [log.read_text(encoding="utf-8", errors="replace") for log in log_files(folder)]
     except OSError as error:
-        return Run(folder, label_from_path(folder, ""), status="damaged", error=f"its log cannot be read: {error}")
+        problem = _one_line(f"its log cannot be read: {error}")
+        return Run(folder, label_from_path(folder, ""), status="damaged", error=problem)
     if not path.is_file():
         return _with_failure(_from_logs(folder, logs, ends))
     try:
         return _with_failure(_from_result(folder, json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        problem = f"result.json is damaged: {type(error).__name__}: {error}".splitlines()[0]
+        problem = _one_line(f"result.json is damaged: {type(error).__name__}: {error}")
         named = _from_logs(folder, logs, frozenset())
         return replace(named, scores={}, status="damaged", error=problem)
 
@@ -123,7 +124,7 @@ def _with_failure(run: Run) -> Run:
         return run
     try:
         failure = json.loads(path.read_text(encoding="utf-8"))
-        error = str(failure["error"])
+        error = _one_line(failure["error"])
         if run.scores:
             return replace(run, remarks=(*run.remarks, f"a later start failed: {error}"))
         given = {
@@ -138,8 +139,12 @@ def _with_failure(run: Run) -> Run:
         seed = run.seed if failure.get("seed") is None else int(failure["seed"])
         return replace(run, label=label, seed=seed, status="failed", error=error)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as problem:
-        error = f"{FAILURE_FILE} is damaged: {type(problem).__name__}: {problem}"
+        error = _one_line(f"{FAILURE_FILE} is damaged: {type(problem).__name__}: {problem}")
         return run if run.scores else replace(run, status="failed", error=error)
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text).split())
 
 
 def _from_result(folder: Path, result: dict[str, Any]) -> Run:
@@ -152,7 +157,8 @@ def _from_result(folder: Path, result: dict[str, Any]) -> Run:
     label = Label(dataset, subset, trainer, config, int(result["num_shots"]), backbone, source)
     run = Run(folder, label, int(result["seed"]), result=result)
     if result["status"] != "finished":
-        return replace(run, error="trained, but never tested" if result["status"] == "trained" else "")
+        status = _one_line(result["status"])
+        return replace(run, error="trained, but never tested" if status == "trained" else f"result.json says {status}")
     accuracy, macro_f1, zero_shot = result["accuracy"], result["macro_f1"], result["zero_shot_accuracy"]
     counts = {name: result[name] for name in ("total", "correct") if name in result}
     scores = {"accuracy": accuracy, "macro_f1": macro_f1}
@@ -181,11 +187,7 @@ def _from_logs(folder: Path, logs: Sequence[str], ends: frozenset[str]) -> Run:
     found = next(filter(None, (evaluations(log, ends) for log in logs)), [])
     if not found:
         error = last_error(header)
-        tested = (
-            "no end of training in its log; --test-log reads logs of test-only runs" if "=> result" in header else ""
-        )
-        at = ", ".join(filter(None, (progress(header), tested))) if logs else "nothing in the folder"
-        return replace(run, status="failed" if error else "unfinished", error=error or at)
+        return replace(run, status="failed" if error else "unfinished", error=error or _how_far(folder, header))
     if problem := implausible(found[-1]):
         return replace(run, status="damaged", error=problem)
     scores = {name: value for name, value in found[-1].items() if name in KEYWORDS}
@@ -193,3 +195,13 @@ def _from_logs(folder: Path, logs: Sequence[str], ends: frozenset[str]) -> Run:
     different = len({scores["accuracy"] for scores in found}) > 1
     remarks = (f"{len(found)} evaluations that differ; the last one counts",) if different else ()
     return replace(run, scores=scores, status="finished", remarks=remarks)
+
+
+def _how_far(folder: Path, log: str) -> str:
+    """Say how far a run came that ended neither well nor with an error, from its newest log."""
+    if not (files := log_files(folder)):
+        return "nothing in the folder"
+    if not log.strip():
+        return f"{files[0].name} is empty"
+    tested = "no end of training in its log; --test-log reads logs of test-only runs" if "=> result" in log else ""
+    return ", ".join(filter(None, (progress(log), tested))) or "no epoch finished"

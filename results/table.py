@@ -68,15 +68,30 @@ def _flat(value: Any) -> Any:
 
 
 def _as_text(section: Section, style: str) -> str:
-    title = {"github": f"### {section.title}\n", "latex": f"% {section.title}"}.get(style, section.title)
-    table = tabulate(section.rows, section.headers, tablefmt=style, disable_numparse=True) if section.rows else ""
-    notes = [f"% {note}" if style == "latex" else f"- {note}" for note in section.notes]
+    name = _in_line(section.title, style)
+    title = {"github": f"### {name}\n", "latex": f"% {name}"}.get(style, name)
+    headers, *rows = ([_in_cell(text, style) for text in row] for row in (section.headers, *section.rows))
+    table = tabulate(rows, headers, tablefmt=style, disable_numparse=True) if rows else ""
+    sign = "%" if style == "latex" else "-"
+    notes = [f"{sign} {_in_line(note, style)}" for note in section.notes]
     if style == "latex":
         for sign, command in _IN_LATEX.items():
             table = table.replace(sign, command)
     else:
         notes = ["", *notes] if notes and table else notes
     return "\n".join([title] * bool(section.title) + [table] * bool(table) + notes)
+
+
+def _in_line(text: str, style: str) -> str:
+    """Return a text in one line, in Markdown without HTML: names from data may hold anything."""
+    line = " ".join(text.splitlines())
+    return line.replace("<", "&lt;") if style == "github" else line
+
+
+def _in_cell(text: str, style: str) -> str:
+    """Return a text as a cell; only Markdown's tables have bars between cells."""
+    line = _in_line(text, style)
+    return line.replace("|", r"\|") if style == "github" else line
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:

@@ -62,22 +62,27 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
         FileNotFoundError: If a configuration file does not exist.
     """
     from dassl.config import clean_cfg
-    from runs.settings import check_finite, model_settings
+    from runs.settings import check_finite, data_of_model, model_settings
 
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)
     trainer = _trainer_of(arguments, dict(overrides))
-    dataset_file = _config_file(_dataset_of(arguments), CONFIGS / "datasets", DEFAULT_DATASET, "data set")
+    asked = _dataset_of(arguments)
+    own_data = None  # an evaluation that names no data set is about the model's own
+    if arguments.eval_only and arguments.model_dir and not asked:
+        own_data = data_of_model(Path(arguments.model_dir))
+    default = own_data[0] if own_data else DEFAULT_DATASET
+    dataset_file = _config_file(asked, CONFIGS / "datasets", default, "data set")
     backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
     config_file = _trainer_file(arguments.config_file, trainer, backbone)
     for path in (dataset_file, config_file):
         if path is not None:
             merge_file(cfg, path)
-    shots = _decode(dict(overrides).get("DATASET.NUM_SHOTS", cfg.DATASET.NUM_SHOTS))
+    shots = as_literal(dict(overrides).get("DATASET.NUM_SHOTS", cfg.DATASET.NUM_SHOTS))
     overlays = _overlays(config_file, dataset_file.stem, shots)
     for path in overlays:
         merge_file(cfg, path)
-    given = [*_flags(arguments, trainer), *overrides]
+    given = [*([("DATASET.ROOT", own_data[1])] if own_data else []), *_flags(arguments, trainer), *overrides]
     for key, value in given:
         set_key(cfg, key, value, source="command line")
     if arguments.eval_only and arguments.model_dir:
@@ -175,7 +180,7 @@ def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
     if key not in known:
         near = get_close_matches(key, list(known), n=1, cutoff=0.0)
         raise ValueError(f"unknown configuration key {key!r} in {source}; the nearest known key is {near[0]!r}")
-    decoded, current = _decode(value), known[key]
+    decoded, current = as_literal(value), known[key]
     if isinstance(current, str) and not isinstance(decoded, str):
         decoded = str(value)
     if isinstance(current, float) and isinstance(decoded, int) and not isinstance(decoded, bool):
@@ -213,7 +218,8 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def _decode(value: Any) -> Any:
+def as_literal(value: Any) -> Any:
+    """Return what a word stands for, a number or a tuple for instance; the word itself if it stands for nothing."""
     if not isinstance(value, str):
         return value
     try:

@@ -20,7 +20,7 @@ from results.predictions import Predictions
 from runs.config import REPOSITORY, RunPlan, as_dict
 from runs.event_files import write_event_files
 from runs.image_records import remove_image_records, write_image_records
-from runs.settings import RESULT_FILE, read_result
+from runs.settings import NOT_STATED, RESULT_FILE, read_result, read_settings, selection_unknown
 
 SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")
@@ -106,6 +106,7 @@ class RunRecord:
             "schema": SCHEMA,
             "status": "trained" if figures["accuracy"] is None else "finished",  # TEST.NO_TEST leaves no score
             "mode": "eval" if plan.eval_only else "train",
+            "model": plan.model_dir or None,
             "trainer": cfg.TRAINER.NAME,
             "dataset": plan.dataset,
             "dataset_name": cfg.DATASET.NAME,
@@ -115,7 +116,7 @@ class RunRecord:
             "num_shots": max(cfg.DATASET.NUM_SHOTS, 0),
             "seed": cfg.SEED,
             "subsample_classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-            "protocol": _with_oracle(outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)), plan),
+            "protocol": _with_model(outcome.pop("protocol", _plain_protocol(plan, trainer.dm.dataset)), plan),
             "split": split,
             **figures,
             "zero_shot_accuracy": outcome.pop("zero_shot_accuracy", None),
@@ -195,7 +196,7 @@ def _plain_split(trainer: Any) -> str:
 def _plain_protocol(plan: RunPlan, dataset: Any) -> dict[str, Any]:
     """Describe the run of a trainer that does not; without validation images the toolbox chooses on the test set."""
     cfg = plan.cfg
-    # A model that is only evaluated was chosen elsewhere; ``_with_oracle`` knows whether that was on test images.
+    # A model that is only evaluated was chosen elsewhere; ``_with_model`` knows whether that was on test images.
     on_validation = plan.eval_only or has_own_validation(dataset)
     chosen_on = {"best_val": "validation" if on_validation else "test", "best_test": "test"}
     selected_on = chosen_on.get(cfg.TEST.FINAL_MODEL, "none")
@@ -208,9 +209,16 @@ def _plain_protocol(plan: RunPlan, dataset: Any) -> dict[str, Any]:
     }
 
 
-def _with_oracle(protocol: dict[str, Any], plan: RunPlan) -> dict[str, Any]:
-    """Mark the evaluation of a model that was chosen on test labels, whatever the evaluation itself does."""
-    earlier = read_result(Path(plan.model_dir)).get("protocol", {}) if plan.eval_only and plan.model_dir else {}
-    if not earlier.get("oracle"):
+def _with_model(protocol: dict[str, Any], plan: RunPlan) -> dict[str, Any]:
+    """Mark the evaluation of a model that was, or may have been, chosen on test labels, whatever it does itself."""
+    if not (plan.eval_only and plan.model_dir):
         return protocol
-    return {**protocol, "final_model": earlier["final_model"], "selected_on": "test", "oracle": True}
+    folder = Path(plan.model_dir)
+    settings, earlier = read_settings(folder) or {}, read_result(folder).get("protocol", {})
+    final_model = settings.get("TEST.FINAL_MODEL")
+    if earlier.get("oracle") or (not earlier and final_model == "best_test"):  # imported, or not trained to its end
+        final_model = earlier.get("final_model", final_model)
+        return {**protocol, "final_model": final_model, "selected_on": "test", "oracle": True}
+    if selection_unknown(settings) and not protocol["oracle"]:
+        return {**protocol, "final_model": NOT_STATED, "selected_on": NOT_STATED}
+    return protocol

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
 from runs.config import RunPlan
 from runs.failure import failure_recorded
+from runs.folder_lock import folder_locked
 from runs.product import write_product
 from runs.record import EvaluationLog, RunRecord, set_aside
 from runs.settings import check_same, claim_folder, settings_of
@@ -34,10 +35,13 @@ def execute(plan: RunPlan) -> dict[str, Any]:
         OSError: If the output folder cannot be written.
         ValueError: At bad settings or data.
         FloatingPointError: If the loss is not finite.
+        RuntimeError: If another process works in the output folder.
     """
     if not plan.eval_only and not plan.no_train:
         refuse_test_images(plan.cfg)  # before there is a folder: a run that must never be has none
-    with failure_recorded(plan):
+    folder = plan.cfg.OUTPUT_DIR
+    # Outside of what records a failure: the folder is the other process's, its log and its failure too.
+    with folder_locked(Path(folder)) if folder else nullcontext(), failure_recorded(plan):
         return _execute(plan)
 
 
@@ -92,7 +96,8 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
     if result["accuracy"] is not None:
         zero_shot = result["zero_shot_accuracy"]
         beside = f" (zero-shot {zero_shot:.2f}%)" if zero_shot is not None else ""
-        print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}")
+        mark = "; chosen on test images" * bool(result["protocol"].get("oracle"))
+        print(f"{plan.cfg.TRAINER.NAME} on {plan.dataset}: accuracy {result['accuracy']:.2f}%{beside}{mark}")
     print(f"Result is saved to {plan.cfg.OUTPUT_DIR}/result.json")
     return result
 

@@ -15,6 +15,7 @@ from runs.config import as_dict, leaves
 
 SETTINGS_FILE = "settings.json"
 RESULT_FILE = "result.json"
+NOT_STATED = "not stated"  # stands for TEST.FINAL_MODEL where nobody says how a model was chosen
 # May differ between a run and its resumption, or between a machine with its files and another. What the files hold is
 # fingerprinted instead.
 _FREE_SETTINGS = frozenset(
@@ -44,11 +45,22 @@ _DATA_IN_ROOT = ("ImageFolder",)  # data sets that are told apart by DATASET.ROO
 def settings_of(cfg: CfgNode, trainer: Any) -> dict[str, Any]:
     """Return the settings that decide a run's numbers, with fingerprints of its images and frozen encoders."""
     settings = configured_settings(cfg)
-    rows = [(Path(item.impath).name, item.label, item.classname) for item in trainer.dm.dataset.train_x]
+    # Sizes, because own images are often called 0.png, 1.png and so on in every folder.
+    rows = [
+        (Path(item.impath).name, item.label, item.classname, _size_of(item.impath))
+        for item in trainer.dm.dataset.train_x
+    ]
     settings["training images"] = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     for name in ("backbone", "aux_encoder"):
         settings[f"{name.replace('_', ' ')} sha256"] = getattr(getattr(trainer, name, None), "sha256", None)
     return settings
+
+
+def _size_of(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # a data set need not consist of files
+        return None
 
 
 def configured_settings(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,6 +83,22 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
     if not isinstance(settings, dict):
         raise ValueError(f"settings file {path} is damaged: it holds no settings; remove the run folder")
     return settings
+
+
+def data_of_model(folder: Path) -> tuple[str, str] | None:
+    """Return the name of the data set YAML that a run folder's model was trained on, and its root; None if not known.
+
+    Raises:
+        ValueError: If its result is damaged, or only the data set's name is known.
+    """
+    result = read_result(folder)
+    root = result.get("cfg", {}).get("DATASET", {}).get("ROOT")
+    if result.get("dataset") and root is not None:
+        return str(result["dataset"]), str(root)
+    name = (read_settings(folder) or {}).get("DATASET.NAME")
+    if name is not None:
+        raise ValueError(f"{folder} holds a model of {name}, but not its images; --dataset-config-file names them")
+    return None
 
 
 def check_same(settings: dict[str, Any], folder: Path, remedy: str) -> None:
@@ -148,17 +176,23 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
         raise ValueError(f"{folder} holds a model of trainer {settings['TRAINER.NAME']}, not of {trainer}")
     method = f"TRAINER.{trainer.upper()}."
     # How it was chosen belongs to a model as well: a figure of the best test epoch stays one wherever it is evaluated.
-    single = ("SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES", "DATASET.VALIDATION", "TEST.FINAL_MODEL")
+    single = ["SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES", "DATASET.VALIDATION"]
+    single += [] if selection_unknown(settings) else ["TEST.FINAL_MODEL"]
     taken = {
         key: value
         for key, value in settings.items()
         if (key.startswith((method, "MODEL.", "INPUT.", "FEATURES.")) or key in single) and key not in _FREE_SETTINGS
     }
-    if f"{method}ALPHA_RULE" in taken:
+    if taken.get(f"{method}ALPHA_RULE", "fixed") != "fixed":
         taken.update(_model_alpha(folder, method, settings, data))
     if taken.get(f"{method}TUNE", "off") in ("post_hoc", "all"):
         taken.update(_model_tuning(folder, method, settings, data))
     return list(taken.items())
+
+
+def selection_unknown(settings: Mapping[str, Any]) -> bool:
+    """Tell whether nobody has said how the model of a run folder was chosen, which may have been on test images."""
+    return settings.get("TEST.FINAL_MODEL") == NOT_STATED
 
 
 def _model_alpha(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:

@@ -113,10 +113,11 @@ def sweep(axes: "Axes", arguments: argparse.Namespace) -> int:
     from sweep.estimate import Durations
     from sweep.overview import overview
     from sweep.plan import plan_cells
-    from sweep.status import check_data, finished_cells, run_plans
+    from sweep.status import check_data, check_settings, finished_cells, run_plans
 
     jobs = parse_jobs(arguments.jobs)
     plans = run_plans(plan_cells(axes))
+    check_settings(plans)
     cells = list(plans)
     finished = set() if axes.job == "evaluate" else finished_cells(plans)
     to_run = still_to_run(cells, finished)

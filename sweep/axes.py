@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runs.config import CONFIGS
+from runs.config import CONFIGS, as_literal
 
 ALL_SHOTS = "all"
 JOBS = ("grid", "transfer", "base2new", "evaluate")
@@ -94,6 +94,8 @@ def parse_axes(given: Mapping[str, Any]) -> Axes:
 def read_plan_file(path: Path) -> dict[str, Any]:
     """Read a YAML file with any of the attributes of ``Axes``; ``overrides`` may be a mapping.
 
+    Its values are taken as they are written, as on a command line: ``off`` and ``1e-3`` are words.
+
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no YAML mapping or has an unknown key, naming the nearest.
@@ -101,7 +103,8 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no plan file {path}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     known = [item.name for item in fields(Axes)]
@@ -111,7 +114,26 @@ def read_plan_file(path: Path) -> dict[str, Any]:
         if key not in known:
             near = get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
             raise ValueError(f"unknown key {key!r} in {path}; the nearest known key is {near!r}")
+    if content.get("overrides") is not None:
+        content["overrides"] = _as_written(yaml.load(text, Loader=yaml.BaseLoader)["overrides"])
     return {key: value for key, value in content.items() if value is not None}
+
+
+def _as_written(overrides: Any) -> Any:
+    """Return overrides whose scalars are text, as words of a command line."""
+    if isinstance(overrides, Mapping):
+        return {key: _word(value) for key, value in overrides.items()}
+    return [_word(value) for value in overrides] if isinstance(overrides, list) else overrides
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        key = next(iter(value), "KEY")
+        raise ValueError(f"overrides have dotted keys, such as OPTIM.LR; {key!r} stands below another key")
+    if isinstance(value, list):
+        return str([as_literal(_word(item)) for item in value])
+    text = str(value)
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def dataset_file(dataset: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 from runs.config import RunPlan
 from runs.failure import facts_of, write_failure
 from runs.finished import finished_result
+from runs.folder_lock import in_use
 from sweep.cell import Cell, Outcome
 from sweep.runner import Runner
 
@@ -19,8 +20,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 def carry_out(plans: Mapping[Cell, RunPlan], runner: Runner, note: Callable[[Outcome], None]) -> list[Outcome]:
     """Carry out cells and return what became of each.
 
-    A run that fails, or whose process dies, leaves failure.json in its folder. A model that is not there makes its
-    evaluations fail.
+    A run that fails, or whose process dies, leaves failure.json in its folder, unless another process works there.
+    A model that is not there makes its evaluations fail.
 
     Args:
         plans: What is to be run.
@@ -37,7 +38,7 @@ def carry_out(plans: Mapping[Cell, RunPlan], runner: Runner, note: Callable[[Out
         running: Any = runner.run(ready)
         with contextlib.closing(running):
             for outcome in itertools.chain(lost, running):
-                if outcome.error:
+                if outcome.error and outcome.error != in_use(outcome.cell.folder):
                     with contextlib.suppress(OSError):  # the run's own error says that its folder cannot be written
                         write_failure(outcome.cell.folder, outcome.error, facts_of(plans[outcome.cell]))
                 note(outcome)

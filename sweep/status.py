@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY
 from runs.arguments import build_parser
 from runs.config import RunPlan, build_plan
 from runs.errors import EXPECTED_ERRORS, one_line
@@ -21,6 +22,26 @@ def run_plans(cells: Iterable[Cell]) -> dict[Cell, RunPlan]:
     """
     parser = build_parser()
     return {cell: build_plan(parser.parse_args(list(cell.arguments))) for cell in cells}
+
+
+def check_settings(plans: Mapping[Cell, RunPlan]) -> None:
+    """Ask the trainers what they refuse of a configuration before they load anything, their ``check_cfg``.
+
+    A stranger's that needs what its constructor makes, or has none, is asked by its runs alone.
+
+    Raises:
+        ValueError: Naming the first run whose settings are refused.
+    """
+    for cell, plan in plans.items():
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")  # the runs warn
+                trainer = TRAINER_REGISTRY.get(plan.cfg.TRAINER.NAME)
+                trainer.check_cfg(trainer.__new__(trainer), plan.cfg)
+        except EXPECTED_ERRORS as error:
+            raise ValueError(f"{cell.name}: {one_line(error)}") from error
+        except Exception:
+            continue
 
 
 def finished_cells(plans: Mapping[Cell, RunPlan]) -> set[Cell]:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -75,6 +75,7 @@ class _Worker:
         """Start the process; an interrupt from the keyboard goes to this process alone, which ends the others."""
         context = get_context("spawn")  # a forked process could not use CUDA
         self.connection, theirs = context.Pipe()
+        _start_quiet_tracker()
         task = (theirs, self.function, self.environment)
         self.process = context.Process(target=_serve, args=task)  # no daemon: data loaders have processes of their own
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -120,6 +121,19 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.connection.close()
+
+
+def _start_quiet_tracker() -> None:
+    """Start the process that frees what killed workers held, if none runs, without its warnings: the sweep tells."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker:UserWarning"]))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 def _stop(workers: Sequence[_Worker]) -> None:

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import socket
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -160,6 +161,33 @@ def train_main(image_root: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield call
 
 
+HOLD_FOLDER = """
+import sys, time
+from pathlib import Path
+from runs.folder_lock import folder_locked
+with folder_locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def held() -> Callable[[Path], contextlib.AbstractContextManager[None]]:
+    """Let another process hold a run folder, and be killed in the end."""
+
+    @contextlib.contextmanager
+    def hold(folder: Path) -> Iterator[None]:
+        command, here = [sys.executable, "-c", HOLD_FOLDER, str(folder)], Path(__file__).parents[1]
+        with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None and process.stdout.readline() == "held\n"
+                yield
+            finally:
+                process.kill()
+
+    return hold
+
+
 @pytest.fixture(scope="session")
 def finished(train_main: Callable[..., Run]) -> Callable[[str], Run]:
     """The plain small run of a trainer, done once; its folder is not to be written to."""
@@ -182,7 +210,9 @@ def figures(result: Mapping[str, Any]) -> dict[str, Any]:
     Left out are times, memory, the folders' names, and the commit, which may change while tests run.
     """
     kept = {
-        key: value for key, value in result.items() if key not in ("seconds", "peak_memory_mb", "cfg", "git_commit")
+        key: value
+        for key, value in result.items()
+        if key not in ("seconds", "peak_memory_mb", "cfg", "git_commit", "model")
     }
     cfg = {key: value for key, value in result["cfg"].items() if key not in ("OUTPUT_DIR", "RESUME")}
     assert set(FIGURES) <= set(kept)

@@ -187,6 +187,60 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
 
 
+def test_files_that_cannot_be_written_are_refused_before_the_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_result(tmp_path / "runs")
+    (tmp_path / "folder.png").mkdir()
+    page = tmp_path / "page.html"
+    for arguments, message in (
+        (["--html", tmp_path / "runs"], f"--html {tmp_path / 'runs'} is a folder"),
+        (["--plot", tmp_path / "folder.png"], "folder.png is a folder"),
+        (["--html", tmp_path / "nowhere" / "x.html"], f"there is no folder {tmp_path / 'nowhere'}; make it first"),
+        (["--plot", tmp_path / "nowhere" / "x.png"], f"there is no folder {tmp_path / 'nowhere'}; make it first"),
+        (["--plot", tmp_path / "x.gif"], "must end in .png, .svg, .pdf"),
+        (["--wrong-images", "5"], "--wrong-images 5 is for the page: give --html FILE as well"),
+        (["--wrong-images", "-1", "--html", page], "--wrong-images takes 0 to 200, not -1"),
+        (["--wrong-images", "201", "--html", page], "--wrong-images takes 0 to 200, not 201"),
+    ):
+        assert main([str(tmp_path / "runs"), *map(str, arguments)]) == 1, arguments
+        captured = capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "runs"]
+
+
+def test_folders_that_take_no_files_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_result(tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    assert main([str(tmp_path), "--html", str(tmp_path / "page.html")]) == 1
+    assert f"nothing can be written into folder {tmp_path}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--long"], ["--seeds", "1", "2", "3"], ["--format", "csv"]])
+def test_zero_shot_clip_misses_no_seeds(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 2, 3):
+        write_result(tmp_path, seed)
+    write_result(tmp_path, 1, trainer="ZeroshotCLIP", num_shots=0, accuracy=65.0)
+    assert main([str(tmp_path), *flags, "--paired", "AMU", "ZeroshotCLIP"]) == 0
+    out = capsys.readouterr().out
+    assert "ZeroshotCLIP" in out and "missing:" not in out and "missing 2" not in out and "(1/3)" not in out
+    assert "25.00" in out or "25.0" in out
+    [cell] = [entry for entry in entries(capsys, tmp_path, *flags[:0]) if entry["trainer"] == "ZeroshotCLIP"]
+    assert (cell["seeds_finished"], cell["seeds_wanted"], cell["problems"]) == (1, 1, "")
+
+
+@pytest.mark.parametrize("style", ["github", "plain", "latex", "csv", "json"])
+def test_an_error_of_two_lines_is_one_line(style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failure = json.dumps({"error": "RuntimeError: first\nsecond <b> | third"})
+    write_log(tmp_path / "digits" / "AMU" / "tiny_4shots" / "seed1", failure, "failure.json")
+    assert main([str(tmp_path), "--format", style]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "first" in line]
+    assert ("first second &lt;b> | third" if style == "github" else "first second <b> | third") in line
+    assert style != "latex" or line.startswith("% failed: ")
+
+
 def test_the_tables_need_no_torch(tmp_path: Path) -> None:
     write_result(tmp_path, 1)
     write_result(tmp_path, 2)

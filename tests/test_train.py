@@ -53,6 +53,15 @@ finally:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_evaluation_that_names_no_data_set_is_about_the_models_own(finished: Train, tmp_path: Path) -> None:
+    trained = finished("RAFT")
+    words = ["--trainer", "RAFT", "--eval-only", "--model-dir", str(trained.folder), "--output-dir", str(tmp_path)]
+    assert train.main(words) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["dataset"], result["total"]) == ("image_folder", trained.result["total"])
+    assert result["branches"] == trained.result["branches"] and result["model"] == str(trained.folder)
+
+
 def test_another_process_gives_the_same_figures_to_the_last_bit(
     finished: Train, figures_of: Any, image_root: Path, tmp_path: Path
 ) -> None:

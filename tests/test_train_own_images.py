@@ -57,6 +57,16 @@ def test_predictions_name_the_images_of_a_list_as_the_list_does(trained: Train, 
     assert {f"{name},{name.split('/')[1]}" for name in found.images} <= set(rows)
 
 
+def test_an_evaluation_finds_the_list_of_its_model(trained: Train, image_root: Path, workdir: Path) -> None:
+    rows = [f'"{path}",{path.parent.name}' for path in sorted(image_root.rglob("*.png"))]
+    Path("list.csv").write_text("\n".join(["path,label", *rows]))
+    first = trained("AMU", "list.csv")
+    argv = ["--trainer", "AMU", "--eval-only", "--model-dir", str(first["folder"]), "--output-dir", "again"]
+    assert train.main(argv) == 0
+    again = json.loads((workdir / "again" / "result.json").read_text())
+    assert again["cfg"]["DATASET"]["ROOT"] == "list.csv" and again["accuracy"] == first["accuracy"]
+
+
 def test_names_and_templates_reach_the_texts_and_stay_with_the_model(
     trained: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

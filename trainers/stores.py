@@ -22,7 +22,7 @@ def feature_settings() -> CfgNode:
     """Return the keys of the feature store."""
     node = CfgNode()
     node.STORE = ""  # folder; "" is features/ in the project's cache, "off" forgets everything after the run
-    node.LIMIT = "50G"  # what the store may hold; what was not used for longest goes first
+    node.LIMIT = "50G"  # what the store is brought down to whenever entries are added, without these
     node.STRICT = False  # tell images by their content instead of size and time of the last change
     node.MAPS_PREC = "fp16"  # precision of feature maps on disk: fp16 (RN50: 200 KB an image), fp32
     return node

@@ -26,7 +26,8 @@ class FeatureStore:
 
     Args:
         folder: The store; made when the first entry is.
-        limit: Bytes that it may hold. What was not used for longest goes first; what is being written stays.
+        limit: Bytes that it is brought down to whenever something was written, by removing what was not used for
+            longest. What was asked for together with it stays until the next time, also beyond the limit.
     """
 
     def __init__(self, folder: Path, *, limit: int = DEFAULT_LIMIT) -> None:

@@ -11,14 +11,14 @@ from matplotlib.lines import Line2D
 
 from results.averages import ELEVEN
 from results.cells import DAGGER
+from results.figures.legend import add_legend_below
+from results.figures.names import shorten_distinctly
 from results.figures.style import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
-    SMALL,
     Style,
     new_figure,
     say_nothing_to_draw,
-    shorten,
     style_of,
     styled,
 )
@@ -100,6 +100,10 @@ class Panel:
     curves: Sequence[Curve]
     zero_shot: float | Mapping[str, float] | None = None
 
+    def shows_anything(self) -> bool:
+        """Whether there is a point or a zero-shot level."""
+        return bool(self.levels()) or any(curve.points() for curve in self.curves)
+
     def levels(self) -> dict[str, float]:
         """Return the zero-shot levels that there are, by name."""
         given = self.zero_shot if isinstance(self.zero_shot, Mapping) else {ZERO_SHOT: self.zero_shot}
@@ -116,7 +120,8 @@ def accuracy_figure(
     """Draw scores over shots; the eleven data sets of the field become its usual grid of 3 x 4 panels.
 
     Args:
-        panels: One per data set; one called "average" is drawn first.
+        panels: One per data set; one called "average" is drawn first and says which data sets it is over, unless these
+            are the field's eleven.
         spread_name: What the error bars are, for the note below; unused if there are none.
         score: Label of the vertical axes, with its unit.
 
@@ -132,27 +137,28 @@ def accuracy_figure(
     rows = -(-len(panels) // columns)
     width = COLUMN_WIDTH if columns == 1 else PAGE_WIDTH * (0.75 if columns == 2 else 1.0)
     height = 2.5 if columns == 1 else 1.75 if columns == 4 else 2.2
-    figure = new_figure(width, rows * height + 0.45)
+    figure = new_figure(width, rows * height + 0.1)
     axes = figure.subplots(rows, columns, squeeze=False)
     names = dict.fromkeys(
         curve.legend
         for published in (False, True)
         for panel in panels
         for curve in panel.curves
-        if curve.published == published
+        if curve.published == published and curve.points()
     )
+    titles = _titles([panel.dataset for panel in panels])
     styles = {name: style_of(number) for number, name in enumerate(names)}
     levels = {name: number for number, name in enumerate(dict.fromkeys(n for panel in panels for n in panel.levels()))}
     for number, axis in enumerate(axes.flat):
         if number >= len(panels):
             axis.set_visible(False)
             continue
-        _draw_panel(axis, panels[number], styles, levels)
+        _draw_panel(axis, panels[number], titles[panels[number].dataset], styles, levels)
         if number % columns == 0:
             axis.set_ylabel(score)
         if number + columns >= len(panels):
             axis.set_xlabel("training images per class")
-    _add_legend(figure, panels, styles, levels, spread_name, width)
+    _add_legend(figure, panels, styles, levels, spread_name)
     return figure
 
 
@@ -162,11 +168,20 @@ def _in_order(panels: Sequence[Panel]) -> list[Panel]:
     return sorted(panels, key=lambda panel: (order.get(panel.dataset, len(order)), panel.dataset))
 
 
-def _draw_panel(axis: Axes, panel: Panel, styles: Mapping[str, Style], levels: Mapping[str, int]) -> None:
-    axis.set_title(TITLES.get(panel.dataset, shorten(panel.dataset, _TITLE_LENGTH)))
+def _titles(datasets: Sequence[str]) -> dict[str, str]:
+    """Return the title of every panel; an average says what it is over where that is not the papers' eleven."""
+    titles = {name: TITLES.get(name, short) for name, short in shorten_distinctly(datasets, _TITLE_LENGTH).items()}
+    others = set(datasets) - {AVERAGE}
+    if AVERAGE in titles and others != set(TITLES):
+        titles[AVERAGE] = f"average of {len(others)} data set{'s' * (len(others) != 1)}\n(not the papers' eleven)"
+    return titles
+
+
+def _draw_panel(axis: Axes, panel: Panel, title: str, styles: Mapping[str, Style], levels: Mapping[str, int]) -> None:
+    axis.set_title(title)
     drawn = [(curve, curve.points()) for curve in panel.curves]
     present = panel.levels()
-    if not any(points for _, points in drawn) and not present:
+    if not panel.shows_anything():
         reason = "no number of shots\nis complete in all\ndata sets" if panel.dataset == AVERAGE else "no finished run"
         say_nothing_to_draw(axis, reason)
         return
@@ -196,27 +211,17 @@ def _appearance(curve: Curve, styles: Mapping[str, Style]) -> dict[str, Any]:
 
 
 def _add_legend(
-    figure: Figure,
-    panels: Sequence[Panel],
-    styles: Mapping[str, Style],
-    levels: Mapping[str, int],
-    spread_name: str,
-    width: float,
+    figure: Figure, panels: Sequence[Panel], styles: Mapping[str, Style], levels: Mapping[str, int], spread_name: str
 ) -> None:
-    curves = {curve.legend: curve for panel in panels for curve in panel.curves}
+    curves = {curve.legend: curve for panel in panels for curve in panel.curves if curve.points()}
     handles = [Line2D([], [], label=name, **_appearance(curves[name], styles)) for name in styles]
     handles += [
         Line2D([], [], label=name, color=_LEVELS[number % len(_LEVELS)], marker="*", linestyle=(0, (2, 2)))
         for name, number in levels.items()
     ]
-    if not handles:
-        return
     notes = []
     if any(math.isfinite(spread) for panel in panels for curve in panel.curves for *_, spread in curve.points()):
         notes.append(f"bars: {spread_name}")
     if any(curve.oracle for curve in curves.values()):
         notes.append(f"{DAGGER} chosen with the help of test labels")
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(width / (0.062 * longest + 0.5))))
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, title="; ".join(notes) or None)
-    legend.get_title().set_fontsize(SMALL)
+    add_legend_below(figure, handles, notes)

@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from results.calibration import NUM_BINS, Reliability, reliability
+from results.figures.names import shorten_distinctly
 from results.figures.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, new_figure, say_nothing_to_draw, styled
 
 _COLUMNS = 4
+_TITLE_LENGTH = 24  # characters that a narrow panel has room for
+_ONE_LINE = 11  # characters of a name beside which the error has room as well
 
 
 @styled
@@ -32,6 +35,7 @@ def reliability_figure(methods: Mapping[str, tuple[ArrayLike, ArrayLike]], *, nu
     figure = new_figure(width, bands * (width / columns + 0.75))
     axes = figure.subplots(2 * bands, columns, squeeze=False, height_ratios=(3.2, 1.0) * bands)
     names = list(measured)
+    titles = shorten_distinctly(names, _TITLE_LENGTH)
     for number in range(bands * columns):
         band, column = divmod(number, columns)
         upper, lower = axes[2 * band, column], axes[2 * band + 1, column]
@@ -41,7 +45,8 @@ def reliability_figure(methods: Mapping[str, tuple[ArrayLike, ArrayLike]], *, nu
             if not names:
                 say_nothing_to_draw(upper, "no predictions")
             continue
-        _draw_diagram(upper, names[number], measured[names[number]], legend=number == 0)
+        lower.sharex(upper)  # each bar stands above the share of images that it is about
+        _draw_diagram(upper, titles[names[number]], measured[names[number]], legend=number == 0)
         _draw_counts(lower, measured[names[number]])
         lower.set_visible(bool(measured[names[number]].count.sum()))
         if column == 0:
@@ -51,7 +56,8 @@ def reliability_figure(methods: Mapping[str, tuple[ArrayLike, ArrayLike]], *, nu
 
 
 def _draw_diagram(axis: Axes, name: str, found: Reliability, *, legend: bool) -> None:
-    axis.set_title(f"{name}: ECE {100 * found.ece:.1f} %" if found.count.sum() else name)
+    separator = ": " if len(name) <= _ONE_LINE else "\n"
+    axis.set_title(f"{name}{separator}ECE {100 * found.ece:.1f} %" if found.count.sum() else name)
     if not found.count.sum():
         say_nothing_to_draw(axis, "no images")
         return
@@ -81,10 +87,10 @@ def _draw_diagram(axis: Axes, name: str, found: Reliability, *, legend: bool) ->
         label="to confidence",
     )
     axis.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=0.9)
-    axis.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], aspect="equal")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     axis.tick_params(labelbottom=False)
     if legend:
-        axis.legend(loc="upper left", handlelength=1.2, borderaxespad=0.2)
+        axis.legend(loc="upper left", handlelength=1.2, handletextpad=0.4, borderaxespad=0.0)
 
 
 def _draw_counts(axis: Axes, found: Reliability) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from results.attention import AttentionMaps, read_attention
-from results.predictions import Predictions, read_predictions
+from results.predictions import Predictions, read_own_predictions
 from results.report.host_paths import HostPaths
 from results.report.page_size import PageSize
 from results.report.thumbnails import Picture, open_square, overlay, picture
@@ -72,7 +72,7 @@ def gallery(run: Run, limit: int, size: PageSize, paths: HostPaths, name: str) -
         name: The run, for such notes.
     """
     try:
-        predictions = read_predictions(run.folder)
+        predictions = read_own_predictions(run.folder, run.result)
         attention = _attention(run, len(predictions.labels))
     except FileNotFoundError:
         return Gallery(note="This run kept no predictions (TEST.KEEP_PREDICTIONS), so its wrong images are not known.")

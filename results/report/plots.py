@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.cells import Cell, shown_dataset, shown_trainer
 from results.labels import ZERO_SHOT_TRAINER
-from results.predictions import Predictions, read_predictions
+from results.predictions import Predictions, read_own_predictions
 from results.report.chosen_runs import most_shots
 from results.report.host_paths import HostPaths
 from results.report.page_size import PageSize
@@ -105,8 +105,9 @@ def plots_of_data_sets(cells: Sequence[Cell], plotter: Plotter) -> list[PlotGrou
     drawn = []
     for (dataset, backbone), members in groups.items():
         name = f"{dataset}, {backbone}" if several and backbone else dataset
-        found = _with_predictions(members)
+        found, unread = _with_predictions(members, plotter.paths)
         rows = (
+            unread,
             _reliability(name, found, plotter),
             _gains(name, found, plotter),
             _confusions(name, found, plotter),
@@ -128,14 +129,18 @@ def _method(cell: Cell) -> str:
     return f"{shown_trainer(cell.label.trainer, cell.variant, oracle=cell.oracle)} ({cell.label.config})"
 
 
-def _with_predictions(members: Sequence[tuple[Cell, Run]]) -> Found:
-    found = []
+def _with_predictions(members: Sequence[tuple[Cell, Run]], paths: HostPaths) -> tuple[Found, tuple[Plot, ...]]:
+    """Return the runs whose predictions can be shown, and notes about those that have some that cannot."""
+    found, unread = [], []
     for cell, run in members:
         try:
-            found.append((cell, run, read_predictions(run.folder)))
-        except (OSError, ValueError):  # the gallery of the run says why
+            found.append((cell, run, read_own_predictions(run.folder, run.result)))
+        except FileNotFoundError:
             continue
-    return found
+        except (OSError, ValueError) as error:
+            caption = f"{run_title(cell, run)}: plots of its predictions"
+            unread.append(Plot(caption, caption, note=f"not drawn: {paths.cut(str(error))}"))
+    return found, tuple(unread)
 
 
 def _reliability(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:

@@ -209,7 +209,6 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _write_text(text: str, path: Path) -> None:
     """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

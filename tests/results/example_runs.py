@@ -165,6 +165,7 @@ def _result(made: Predictions, trainer: str, dataset: str, num_shots: int, seed:
         "schema": runs.record.SCHEMA,
         "status": "finished",
         "mode": "train",
+        "model": None,
         "trainer": trainer,
         "dataset": plan.dataset,
         "dataset_name": plan.cfg.DATASET.NAME,

@@ -100,6 +100,20 @@ def test_many_differences_are_named_in_short(tmp_path: Path) -> None:
     assert cells_of(tmp_path)[0].variant == "TRAINER.A=1, TRAINER.B=1, TRAINER.C=1, and 3 more"
 
 
+def test_a_fourth_setting_keeps_runs_apart(tmp_path: Path) -> None:
+    """Runs whose names begin alike are neither averaged together nor taken for repeats of a seed."""
+    for folder, seed, accuracy, last in (("a", 1, 30.0, 0.1), ("b", 2, 80.0, 5.0), ("b", 1, 82.0, 5.0)):
+        write_result(tmp_path / folder, seed, accuracy=accuracy, cfg=dict.fromkeys("ABC", 1) | {"D": last})
+    write_result(tmp_path / "plain", 1, cfg=dict.fromkeys("ABCD", 0))
+    found = {cell.variant: cell for cell in cells_of(tmp_path)}
+    assert {name: cell.values("accuracy") for name, cell in found.items()} == {
+        "A=0, B=0, C=0, and 1 more": {1: 90.0},
+        "A=1, B=1, C=1, D=0.1": {1: 30.0},
+        "A=1, B=1, C=1, D=5.0": {1: 82.0, 2: 80.0},
+    }
+    assert not any(cell.repeats for cell in found.values())
+
+
 def test_runs_that_cannot_say_what_they_are(tmp_path: Path) -> None:
     base = tmp_path / "dtd" / "CoOp" / "rn50_16shots"
     write_log(base / "seed1", finished_log(60))

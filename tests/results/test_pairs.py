@@ -86,6 +86,29 @@ def test_zero_shot_clip_is_compared_at_every_number_of_shots(tmp_path: Path) -> 
     assert [(pair.label.shots, pair.differences[1]) for pair in pairs] == [(1, -6.0), (16, -21.0)]
 
 
+def test_the_only_run_of_zero_shot_clip_is_compared_with_every_seed(tmp_path: Path) -> None:
+    for dataset, zero_shot in (("digits", 60.0), ("shapes", 50.0)):
+        for seed, accuracy in RAFT.items():
+            write_result(tmp_path, seed, dataset=dataset, trainer="RAFT", accuracy=accuracy)
+        write_result(tmp_path, 7, dataset=dataset, trainer="ZeroshotCLIP", num_shots=0, accuracy=zero_shot)
+    note = "ZeroshotCLIP draws nothing: its only run (seed 7) is compared with every seed"
+    for sign, names in ((1, ("RAFT", "ZeroshotCLIP")), (-1, ("ZeroshotCLIP", "RAFT"))):
+        pairs, _ = pairs_of(tmp_path, *names)
+        assert [pair.label.dataset for pair in pairs] == ["digits", "shapes", ALL]
+        assert pairs[0].differences == {1: sign * 19.0, 2: sign * 23.0, 3: sign * 22.0} and pairs[0].unmatched == ()
+        assert pairs[2].summary.count == 3 and pairs[2].differences[1] == sign * 24.0
+        assert paired_section(gather_cells(read_runs([tmp_path])), *names, "accuracy").notes.count(note) == 1
+
+
+def test_single_runs_of_trainers_that_draw_are_not_spread_over_seeds(tmp_path: Path) -> None:
+    write_both(tmp_path, AMU, {1: 79.0})
+    assert pairs_of(tmp_path)[0][0].differences == {1: 1.0}
+    for seed in (2, 9):  # and zero-shot CLIP that was run with several seeds is matched by them
+        write_result(tmp_path, seed, trainer="ZeroshotCLIP", num_shots=0, accuracy=60.0)
+    [pair] = pairs_of(tmp_path, "AMU", "ZeroshotCLIP")[0]
+    assert (pair.differences, pair.unmatched, pair.stands_for_all) == ({2: 22.0}, (1, 3, 9), "")
+
+
 def test_oracle_pairs_carry_a_dagger(tmp_path: Path) -> None:
     write_result(tmp_path, trainer="AMU", protocol=ORACLE)
     write_result(tmp_path, trainer="RAFT")

@@ -7,7 +7,8 @@ from PIL import Image
 from results.cells import gather_cells
 from results.figures.accuracy import Curve, accuracy_figure
 from results.plot import accuracy_panels, plot_cells
-from results.run_folders import Label, Run
+from results.run_folders import Label, Run, read_runs
+from tests.results.example_runs import write_example_run
 from tests.results.figures.drawn import check_print
 
 
@@ -102,3 +103,35 @@ def test_zero_shot_alone_is_drawn() -> None:
     panels = accuracy_panels(gather_cells(runs), "accuracy")
     assert panels[0].curves == [] and panels[0].levels() == {"zero-shot": 60.0}
     check_print(accuracy_figure(panels))
+
+
+def test_a_data_set_without_a_score_makes_no_average() -> None:
+    runs = [run("digits"), run("shapes", None, zero_shot=None)]
+    assert [panel.dataset for panel in accuracy_panels(gather_cells(runs), "accuracy")] == ["digits", "shapes"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_variants_of_long_names(tmp_path: Path) -> None:
+    protocol = {"final_model": "last_step", "selected_on": "none", "views": 1, "oracle": False, "validation": "full"}
+    kinds: list[dict[str, object]] = [
+        {},
+        {"selected_on": "test", "oracle": True},
+        {"validation": "min(shots, 4)"},
+        {"validation": "held_out"},
+    ]
+    for number, changes in enumerate(kinds):
+        for dataset in ("digits", "shapes"):
+            folder = tmp_path / "runs" / dataset / "AMU" / f"tiny_4shots_{number}" / "seed1"
+            write_example_run(
+                folder, dataset=dataset, protocol={**protocol, **changes}, images=False, predictions=False
+            )
+    failed = tmp_path / "runs" / "digits" / "RAFT" / "tiny_4shots" / "seed1"
+    failed.mkdir(parents=True)
+    (failed / "log.txt").write_text("started\n", encoding="utf-8")
+    cells = gather_cells(read_runs([tmp_path / "runs"]))
+    assert any(cell.label.trainer == "RAFT" for cell in cells)
+    figure = accuracy_figure(accuracy_panels(cells, "accuracy"))
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(set(entries)) == len(entries) == 5 and sum("selected_on=" in entry for entry in entries) == 4
+    check_print(figure)
+    plot_cells(cells, "accuracy", tmp_path / "plot.png")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.predictions import Predictions, read_predictions, write_predictions
+from results.predictions import Predictions, read_own_predictions, read_predictions, write_predictions
 from results.tensor_file import read_tensor_file, write_tensor_file
 from tests.results.example_runs import example_predictions
 
@@ -129,3 +129,45 @@ def test_missing_parts_are_named(tmp_path: Path, predictions: Predictions) -> No
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no prediction file"):
         read_predictions(tmp_path)
+
+
+def result_of(made: Predictions) -> dict[str, object]:
+    per_class = {
+        made.classnames[label]: 100.0 * float(made.correct[made.labels == label].mean())
+        for label in sorted(set(made.labels.tolist()))
+    }
+    correct = int(made.correct.sum())
+    return {"split": made.split, "total": len(made.labels), "correct": correct, "per_class_accuracy": per_class}
+
+
+def test_a_run_reads_its_own(tmp_path: Path, predictions: Predictions) -> None:
+    write_predictions(predictions, tmp_path)
+    for result in (result_of(predictions), {}, {"per_class_accuracy": None}):
+        assert_same(read_own_predictions(tmp_path, result), predictions)
+
+
+@pytest.mark.parametrize("name", ["split", "total", "correct", "class", "accuracy", "no number"])
+def test_predictions_of_another_run_are_refused(tmp_path: Path, predictions: Predictions, name: str) -> None:
+    result: dict[str, Any] = result_of(predictions)
+    first, *others = result["per_class_accuracy"]
+    kept = {key: result["per_class_accuracy"][key] for key in others}
+    accuracy = result["per_class_accuracy"][first]
+    faults: dict[str, tuple[dict[str, Any], str]] = {
+        "split": ({"split": "other"}, f"split is {predictions.split} in it and other in result.json"),
+        "total": ({"total": 999}, f"total is {len(predictions.labels)} in it and 999 in result.json"),
+        "correct": ({"correct": 998}, f"correct is {result['correct']} in it and 998 in result.json"),
+        "class": ({"per_class_accuracy": kept}, f"only one of it and result.json has images of class {first!r}"),
+        "accuracy": (
+            {"per_class_accuracy": {**kept, first: 12.5}},
+            f"accuracy of class {first!r} is {accuracy:.2f} in it and 12.5 in result.json",
+        ),
+        "no number": (
+            {"per_class_accuracy": {**kept, first: None}},
+            f"accuracy of class {first!r} is {accuracy:.2f} in it and None in result.json",
+        ),
+    }
+    change, message = faults[name]
+    write_predictions(predictions, tmp_path)
+    expected = f"prediction file {tmp_path / 'predictions.safetensors'} is not this run's: {message}"
+    with pytest.raises(ValueError, match=f"{re.escape(expected)}$"):
+        read_own_predictions(tmp_path, result | change)

@@ -65,7 +65,7 @@ def test_results_that_are_not_finished(tmp_path: Path) -> None:
     write_result(tmp_path, 2, status="trained", accuracy=None)
     (running, trained) = read_runs([tmp_path])
     assert (running.status, running.scores, trained.scores) == ("unfinished", {}, {})
-    assert trained.error == "trained, but never tested"
+    assert (running.error, trained.error) == ("result.json says running", "trained, but never tested")
 
 
 def test_models_of_another_data_set_are_told_apart(tmp_path: Path) -> None:
@@ -97,6 +97,13 @@ def test_failures(tmp_path: Path) -> None:
         assert read_run(folder).status == "failed" and "failure.json is damaged" in read_run(folder).error
 
 
+def test_a_failure_of_many_lines_is_told_in_one(tmp_path: Path) -> None:
+    text = json.dumps({"error": "RuntimeError: first\n  second\r\nthird\n"})
+    assert read_run(write_log(tmp_path / "run", text, "failure.json")).error == "RuntimeError: first second third"
+    stands = read_run(write_log(write_result(tmp_path), text, "failure.json"))
+    assert stands.remarks == ("a later start failed: RuntimeError: first second third",)
+
+
 def test_a_result_that_is_older_than_a_failed_start_stands(tmp_path: Path) -> None:
     folder = write_log(write_result(tmp_path), json.dumps({"error": "other settings"}), "failure.json")
     run = read_run(folder)
@@ -119,16 +126,21 @@ def test_logs_that_did_not_finish(tmp_path: Path) -> None:
     for text, status, error in (
         (header() + epochs(3), "unfinished", "epoch 3/50"),
         (header() + epochs(3) + traceback, "failed", "RuntimeError: CUDA out of memory"),
-        (header(), "unfinished", ""),
-        ("", "unfinished", ""),
+        (header(), "unfinished", "no epoch finished"),
+        ("", "unfinished", "log.txt is empty"),
+        (" \n", "unfinished", "log.txt is empty"),
         (header() + evaluation(50), "unfinished", "no end of training in its log; --test-log reads logs of test-only"),
         (finished_log(50).replace("50.0%", "nan%"), "damaged", "accuracy is nan"),
         (finished_log(50).replace("accuracy: 50.0%", "accuracy: 500.0%"), "damaged", "accuracy is 500.0"),
-        ("Finish training\n=> result\n* total: 0\n* correct: 0\n* accuracy: 0.0%\n", "damaged", "on 0 images"),
+        (
+            "Finish training\n=> result\n* total: 0\n* correct: 0\n* accuracy: 0.0%\n",
+            "damaged",
+            "it was evaluated on 0 images",
+        ),
     ):
         run = read_run(write_log(nested(tmp_path) / "seed1", text))
         assert (run.status, run.scores) == (status, {}), text
-        assert run.error.startswith(error) or error in run.error
+        assert run.error.startswith(error)
     empty = nested(tmp_path) / "seed9"
     empty.mkdir()
     assert (read_run(empty).status, read_run(empty).error) == ("unfinished", "nothing in the folder")

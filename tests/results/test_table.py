@@ -23,6 +23,30 @@ def test_latex() -> None:
     assert "% a note" in text and "% Second" in text and "±" not in text.split("% a note")[0]
 
 
+NASTY = Section("cell", "a<b\nc", ["x|y"], [["p|q <i>\nr"]], ["one\ntwo | <b>"], [{"a": "p|q <i>\nr"}])
+
+
+def test_names_from_data_cannot_break_a_table() -> None:
+    assert [" ".join(line.split()) for line in format_sections([NASTY], "github").splitlines()] == [
+        "### a&lt;b c",
+        "",
+        r"| x\|y |",
+        "|---------------|",
+        r"| p\|q &lt;i> r |",
+        "",
+        "- one two | &lt;b>",
+    ]
+    plain = format_sections([NASTY], "plain").splitlines()
+    assert [line.rstrip() for line in plain] == ["a<b c", "x|y", "p|q <i> r", "", "- one two | <b>"]
+    latex = format_sections([NASTY], "latex").splitlines()
+    assert latex[0] == "% a<b c" and latex[-1] == "% one two | <b>" and latex[-2] == r"\end{tabular}"
+
+
+def test_programs_get_names_as_they_are() -> None:
+    assert json.loads(format_sections([NASTY], "json"))[0]["a"] == "p|q <i>\nr"
+    assert next(csv.DictReader(io.StringIO(format_sections([NASTY], "csv"))))["a"] == "p|q <i>\nr"
+
+
 def test_for_programs() -> None:
     assert json.loads(format_sections([ONE, TWO], "json")) == [
         {"kind": "cell", "a": "x", "n": 1, "names": ["u", "v"]},

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from yacs.config import CfgNode
 
-from runs.settings import check_finite, check_same, claim_folder, model_settings, read_settings, settings_of
+from runs.settings import (
+    check_finite,
+    check_same,
+    claim_folder,
+    data_of_model,
+    model_settings,
+    read_settings,
+    settings_of,
+)
 
 RAFT = {
     "TRAINER.NAME": "RAFT",
@@ -155,6 +163,29 @@ def test_a_tuning_that_chose_nothing_or_is_not_known(tmp_path: Path) -> None:
 def trainer(**parts: Any) -> Any:
     images = [SimpleNamespace(impath="/data/a.jpg", label=0, classname="cat")]
     return SimpleNamespace(dm=SimpleNamespace(dataset=SimpleNamespace(train_x=images)), **parts)
+
+
+def test_the_images_of_a_model(tmp_path: Path) -> None:
+    assert data_of_model(tmp_path) is None
+    folder = model(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"holds a model of Pets, but not its images; --dataset-config-file names them"
+    ):
+        data_of_model(folder)
+    model(folder, {"dataset": "oxford_pets", "cfg": {"DATASET": {"ROOT": "/data"}}})
+    assert data_of_model(folder) == ("oxford_pets", "/data")
+
+
+def test_other_images_of_the_same_names_have_another_fingerprint(tmp_path: Path) -> None:
+    images = tmp_path / "0.png", tmp_path / "absent.png"
+    prints = []
+    for content in (b"one", b"other"):
+        images[0].write_bytes(content)
+        rows = [SimpleNamespace(impath=str(path), label=0, classname="a") for path in images]
+        dataset = SimpleNamespace(train_x=rows)
+        found = settings_of(CfgNode({"SEED": 1}), SimpleNamespace(dm=SimpleNamespace(dataset=dataset)))
+        prints.append(found["training images"])
+    assert prints[0] != prints[1]
 
 
 def test_settings_have_fingerprints_and_no_places() -> None:

@@ -187,6 +187,41 @@ def test_bad_input_is_one_line(
     assert not output.exists()
 
 
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ("TRAINER.AMU.TUNE nope", "AMU on digits, tiny 1 shots, seed 1: unknown TRAINER.AMU.TUNE 'nope'"),
+        ("TRAIN.VIEWS 0", "ZeroshotCLIP on digits, tiny, seed 1: "),
+        ("OPTIM.MAX_EPOCH 0", "OPTIM.MAX_EPOCH must be at least 1, got 0"),
+        ("FEATURES.LIMIT x", "FEATURES.LIMIT: "),
+    ],
+)
+def test_what_a_trainer_refuses_is_told_before_anything_runs(
+    pairs: str, message: str, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--trainers", "ZeroshotCLIP", "AMU", "--datasets", "digits", "--shots", "1", "--seeds", "1"]
+    assert sweep.main([*command, "--output-dir", str(output), "--plan-only", *pairs.split()]) == sweep.REFUSED
+    captured = capsys.readouterr()
+    assert message in error_line(captured) and captured.out == ""
+    assert not output.exists()
+
+
+def test_a_trainer_that_cannot_be_asked_is_left_to_its_runs(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep.main(words("Constructed", "Unchecked", flags=("--plan-only",))) == 0
+    assert "2 runs: 0 are done, 2 to run" in capsys.readouterr().out
+
+
+def test_a_folder_in_which_another_process_works_is_left_alone(
+    words: Words, output: Path, held: Callable[[Path], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = output / "image_folder/ZeroshotCLIP/tiny_0shots/seed1"
+    with held(folder):
+        assert sweep.main(words("ZeroshotCLIP")) == sweep.FAILED
+        assert f"failed: {folder}: another process is at work in run folder {folder}" in capsys.readouterr().err
+        assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert sweep.main(words("ZeroshotCLIP")) == 0  # its holder was killed
+
+
 def test_missing_data_is_found_before_anything_runs(
     output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

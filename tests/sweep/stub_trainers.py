@@ -14,8 +14,25 @@ from trainers.zsclip import ZeroshotCLIP
 
 
 def extend_cfg(cfg: CfgNode) -> None:
-    for name in ("FAILING", "DYING", "WAITING"):
+    for name in ("CONSTRUCTED", "UNCHECKED", "FAILING", "DYING", "WAITING"):
         cfg.TRAINER[name] = common_settings()
+
+
+@TRAINER_REGISTRY.register()
+class Constructed(ZeroshotCLIP):
+    """Its check needs what its constructor makes."""
+
+    trains = True
+    accepted: list[int]
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        self.accepted.index(cfg.SEED)
+
+
+@TRAINER_REGISTRY.register()
+class Unchecked(ZeroshotCLIP):
+    trains = True
+    check_cfg = None  # type: ignore[assignment]
 
 
 @TRAINER_REGISTRY.register()

@@ -97,3 +97,25 @@ def test_a_bad_plan_file_is_refused(text: str, message: str, tmp_path: Path) -> 
 def test_a_plan_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no plan file"):
         read_plan_file(tmp_path / "nope.yaml")
+
+
+def test_override_values_of_a_plan_file_are_taken_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    start = "trainers: AMU\ndatasets: digits\nseeds: [1]\noverrides:"
+    path.write_text(
+        f"{start} {{TRAINER.AMU.TUNE: off, TRAINER.AMU.PROMPTS: no, OPTIM.LR: 1e-3, DATASET.ROOTS: 007, "
+        "TEST.FIGURES: false, INPUT.SIZE: [32, 32], INPUT.TRANSFORMS: [random_flip, normalize]}\n"
+    )
+    axes = parse_axes(read_plan_file(path))
+    assert dict(zip(axes.overrides[::2], axes.overrides[1::2], strict=True)) == {
+        **{"TRAINER.AMU.TUNE": "off", "TRAINER.AMU.PROMPTS": "no", "OPTIM.LR": "1e-3", "DATASET.ROOTS": "007"},
+        **{"TEST.FIGURES": "False", "INPUT.SIZE": "[32, 32]", "INPUT.TRANSFORMS": "['random_flip', 'normalize']"},
+    }
+    assert axes.seeds == (1,)
+    path.write_text(f"{start} [TRAINER.AMU.TUNE, off]\n")
+    assert parse_axes(read_plan_file(path)).overrides == ("TRAINER.AMU.TUNE", "off")
+    path.write_text(f"{start} {{OPTIM: {{LR: 1}}}}\n")
+    with pytest.raises(
+        ValueError, match=r"overrides have dotted keys, such as OPTIM\.LR; 'LR' stands below another key"
+    ):
+        read_plan_file(path)

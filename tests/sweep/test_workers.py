@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -111,3 +113,26 @@ def test_stopping_early_ends_the_processes(name: str, tmp_path: Path) -> None:
         consume()
     assert time.monotonic() - since < 30
     assert not running(int((tmp_path / name).read_text())) and not (tmp_path / "never").exists()
+
+
+LOCKS_AND_DIES = """
+import multiprocessing, os, signal, sys
+sys.path[:0] = sys.argv[1:]
+from sweep.workers import in_processes
+
+def die(item):
+    kept = multiprocessing.get_context("spawn").RLock()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    print([task.error[:34] for task in in_processes(die, ["one"], [{}])], "PYTHONWARNINGS" in os.environ)
+"""
+
+
+def test_what_a_killed_process_held_is_freed_without_a_warning(tmp_path: Path) -> None:
+    script, repository = tmp_path / "script.py", Path(__file__).parents[2]
+    script.write_text(LOCKS_AND_DIES)
+    command = [sys.executable, str(script), str(repository), str(repository / "toolbox")]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONWARNINGS"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("['its process was killed by SIGKILL,'] False\n", "")

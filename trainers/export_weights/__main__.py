@@ -9,6 +9,7 @@ from typing import Any
 from dassl.utils import load_checkpoint
 from modeling.released_weights import write_adapter, write_attention_pool
 from runs.errors import EXPECTED_ERRORS, one_line
+from runs.settings import NOT_STATED, read_settings
 
 # Folder that the trained model of each method has in a run folder.
 MODEL_FOLDERS = {"adapter": "AMU", "attnpool": "RAFT"}
@@ -42,6 +43,7 @@ def export(run_folder: Path, file: Path, *, epoch: int | None = None, force: boo
     if file.exists() and not force:
         raise FileExistsError(f"{file} exists; --force replaces it")
     name = _model_folder(run_folder)
+    final_model = (read_settings(run_folder) or {}).get("TEST.FINAL_MODEL", NOT_STATED)
     path = saved_model(run_folder / name, epoch)
     state: Any = load_checkpoint(str(path)).get("state_dict")
     if name == "adapter":
@@ -53,6 +55,8 @@ def export(run_folder: Path, file: Path, *, epoch: int | None = None, force: boo
             raise ValueError(f"{path} is no attention pooling: its state dict has no positional_embedding")
         write_attention_pool(state, file)
     print(f"{MODEL_FOLDERS[name]} model {path} is written to {file} in the released form")
+    if final_model != NOT_STATED:
+        print(f"the file does not say how the model was chosen; import it with TEST.FINAL_MODEL {final_model}")
 
 
 def _model_folder(run_folder: Path) -> str:

@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from runs.arguments import build_parser as build_train_parser
 from runs.config import RunPlan, build_plan
 from runs.errors import EXPECTED_ERRORS, one_line
+from trainers.few_shot import FINAL_MODELS
 from trainers.import_weights.run_folder import write_run_folder
 
 EPILOG = """examples:
   python -m trainers.import_weights best_adapter_16shots.pt --trainer AMU --output-dir output/released/amu \\
       --dataset-config-file imagenet --config-file rn50 --classnames $DATA/imagenet/classnames.txt
   python -m trainers.import_weights checkpoint.pth --trainer RAFT --output-dir output/released/raft \\
-      --dataset-config-file imagenet --backbone RN50 DATASET.NUM_SHOTS 16
+      --dataset-config-file imagenet --backbone RN50 DATASET.NUM_SHOTS 16 TEST.FINAL_MODEL best_test
   python train.py --trainer RAFT --eval-only --model-dir output/released/raft --dataset-config-file imagenet"""
+UNKNOWN_SELECTION = (
+    "on which images the epoch was chosen is not stated, and so say the results; "
+    f"if it is known, import it with TEST.FINAL_MODEL {', '.join(FINAL_MODELS[:-1])} or {FINAL_MODELS[-1]}"
+)
 # Flags that mean what they mean to train.py, and are handed on to it.
 _SHARED = ("trainer", "root", "seed", "backbone", "weights", "dataset_config_file", "config_file", "output_dir")
 
@@ -73,12 +78,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, pairs = parse(argv)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
-        write_run_folder(arguments.file, plan_of(arguments, pairs).cfg, classnames_file=arguments.classnames)
+        plan = plan_of(arguments, pairs)
+        cfg, stated = plan.cfg, "TEST.FINAL_MODEL" in pairs[::2]
+        if stated and cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
+            raise ValueError(
+                f"unknown TEST.FINAL_MODEL {cfg.TEST.FINAL_MODEL!r}; choose from {', '.join(FINAL_MODELS)}"
+            )
+        write_run_folder(arguments.file, cfg, classnames_file=arguments.classnames, selection_stated=stated)
+        if not stated:
+            print(UNKNOWN_SELECTION)
     except EXPECTED_ERRORS as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     flags = ["--trainer", arguments.trainer, "--eval-only", "--model-dir", arguments.output_dir]
-    for name in ("dataset_config_file", "root", "weights"):
+    flags += ["--dataset-config-file", arguments.dataset_config_file or plan.dataset]
+    for name in ("root", "weights"):
         if value := getattr(arguments, name):
             flags += [f"--{name.replace('_', '-')}", value]
     print(f"evaluate it by: python train.py {shlex.join(flags)}")

@@ -13,7 +13,7 @@ from modeling.aux_encoder import load_aux_encoder
 from modeling.clip_backbone import check_attention_pooling, check_backbone, load_clip
 from modeling.region_attention import RegionAttention
 from modeling.released_weights import read_adapter, read_attention_pool
-from runs.settings import RESULT_FILE, SETTINGS_FILE, configured_settings
+from runs.settings import NOT_STATED, RESULT_FILE, SETTINGS_FILE, configured_settings
 from trainers.classes import CLASSES_FILE
 from trainers.import_weights.row_classes import RowClasses, find_row_classes
 
@@ -35,7 +35,9 @@ class ReleasedModel:
     classes: RowClasses | None = None
 
 
-def write_run_folder(file: str, cfg: CfgNode, *, classnames_file: str | None = None) -> None:
+def write_run_folder(
+    file: str, cfg: CfgNode, *, classnames_file: str | None = None, selection_stated: bool = False
+) -> None:
     """Write a published model as a run folder that ``train.py --eval-only --model-dir`` accepts.
 
     Everything is read and checked first. The model comes last: without it the folder is nobody's.
@@ -44,6 +46,8 @@ def write_run_folder(file: str, cfg: CfgNode, *, classnames_file: str | None = N
         file: The published file.
         cfg: Configuration of the run that it is said to come from.
         classnames_file: Classes of an adapter's rows; None asks the data set.
+        selection_stated: Whether TEST.FINAL_MODEL says how the model was chosen; the file itself never does, and it
+            may have been on test images.
 
     Raises:
         FileExistsError: If the folder holds a model.
@@ -55,8 +59,10 @@ def write_run_folder(file: str, cfg: CfgNode, *, classnames_file: str | None = N
     model = _read_adapter(file, cfg, classnames_file) if cfg.TRAINER.NAME == "AMU" else _read_pooling(file, cfg)
     # The images that it was trained on are not known, so that no training can be resumed from it by mistake.
     settings = {**configured_settings(cfg), **model.fingerprints}
-    if cfg.TRAINER.NAME == "AMU":  # which images it was trained on is not known, so nothing is chosen for it on any
-        settings["TRAINER.AMU.TUNE"] = "off"
+    # For the same reason nothing is chosen for it on any.
+    settings |= {"TRAINER.AMU.TUNE": "off"} if cfg.TRAINER.NAME == "AMU" else {"TRAINER.RAFT.ALPHA_RULE": "fixed"}
+    if not selection_stated:
+        settings["TEST.FINAL_MODEL"] = NOT_STATED
     write_json_file(settings, folder / SETTINGS_FILE)
     (folder / CLASSES_FILE).unlink(missing_ok=True)
     if model.classes is not None:

@@ -70,6 +70,24 @@ def test_what_is_not_there_is_said(curves: list[Curve]) -> None:
     assert texts(accuracy_figure([])) == ["no runs to draw"]
 
 
+def test_an_average_over_others_than_the_eleven_says_so() -> None:
+    figure = accuracy_figure([panel(name) for name in ("average", "dtd", "digits")])
+    assert visible(figure)[0].get_title() == "average of 2 data sets\n(not the papers' eleven)"
+    check_print(figure)
+    others = accuracy_figure(
+        [panel(name) for name in ("average", "digits", *ELEVEN[1:])]
+    )  # eleven, but not the field's
+    assert visible(others)[0].get_title().startswith("average of 11 data sets\n(not")
+
+
+def test_curves_without_points_have_no_entry() -> None:
+    curves = [Curve("AMU", [1], [50.0]), Curve("RAFT", [1], [None], oracle=True), Curve("Other", [], [])]
+    figure = accuracy_figure([Panel("digits", curves)])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AMU"]
+    assert not any("test labels" in text for text in texts(figure))
+    check_print(figure)
+
+
 @pytest.mark.parametrize(
     ("curve", "message"),
     [

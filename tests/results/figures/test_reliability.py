@@ -37,3 +37,30 @@ def test_nothing_is_said_to_be_nothing() -> None:
 def test_bad_confidences_are_refused() -> None:
     with pytest.raises(ValueError, match="got 2"):
         reliability_figure({"AMU": ([2.0], [True])})
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_bars_stand_above_their_images(count: int) -> None:
+    confidence = np.linspace(0.0, 1.0, 200)
+    figure = reliability_figure({f"method {number}": (confidence, confidence > 0.5) for number in range(count)})
+    check_print(figure)
+    columns = min(count, 4)
+    shown = visible(figure)
+    for number in range(count):
+        band, column = divmod(number, columns)
+        upper, lower = (figure.axes[(2 * band + part) * columns + column] for part in (0, 1))
+        assert upper in shown and lower in shown
+        assert (upper.bbox.x0, upper.bbox.x1) == pytest.approx((lower.bbox.x0, lower.bbox.x1), abs=1e-6)
+        assert 0.8 < upper.bbox.height / upper.bbox.width < 1.25
+        upper.set_xlim(0, 0.5)
+        assert lower.get_xlim() == (0, 0.5)
+
+
+def test_long_names_of_methods_stay_apart() -> None:
+    names = [
+        f"AMU [selected_on={on}, oracle=False, validation=min(shots, 4)] (rn50)" for on in ("none", "test", "a", "b")
+    ]
+    figure = reliability_figure({name: ([0.9], [True]) for name in names})
+    titles = [axes.get_title() for axes in visible(figure) if axes.get_title()]
+    assert len(set(titles)) == 4 and "selected_on=none" in titles[0]
+    check_print(figure)

@@ -28,6 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     write_run(root, "digits", "RAFT", 16, 1, classnames=(NASTY, *CLASSNAMES[1:]))
     runs = write_example_runs(root, shots=(4,))
     path = root.parent / "page" / "report.html"
+    path.parent.mkdir()
     write_report(runs, path, pair=("AMU", "RAFT"), wrong_images=3)
     return Report(path, path.read_text(encoding="utf-8"), runs, root)
 

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,12 @@ def test_what_does_not_fit_is_noted(tmp_path: Path) -> None:
     found = collect(folder, size=size)
     assert 1 <= len(found.mistakes) < found.wrong
     assert size.left_out == ["wrong images of the run"] and size.used <= 6000
+
+
+def test_predictions_of_another_run_are_not_shown(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "digits", "AMU", 4, 1)
+    other = write_run(tmp_path, "digits", "AMU", 1, 2)
+    shutil.copy(other / PREDICTIONS_FILE, folder)
+    found = collect(folder)
+    assert found.mistakes == () and found.total == 0
+    assert "predictions.safetensors is not this run's: correct is" in found.note

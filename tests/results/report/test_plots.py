@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
 from results.cells import Cell, gather_cells
+from results.predictions import PREDICTIONS_FILE
 from results.report.host_paths import HostPaths
 from results.report.page_size import PageSize
 from results.report.plots import Plotter, accuracy_plots, plots_of_data_sets, run_title
@@ -81,3 +83,12 @@ def test_plots_of_very_many_marks_become_pictures() -> None:
         return figure
 
     assert plotter().draw("caption", "alt", crowded).source.startswith("data:image/png")
+
+
+def test_predictions_of_another_run_are_not_drawn(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "digits", "AMU", 4, 1)
+    shutil.copy(write_run(tmp_path / "other", "digits", "AMU", 1, 2) / PREDICTIONS_FILE, folder)
+    ((group,),) = [plots_of_data_sets(gather_cells(read_runs([folder])), plotter())]
+    ((plot,),) = group.rows
+    assert plot.caption == "AMU (tiny), 4 shots, seed 1: plots of its predictions" and not plot.source
+    assert plot.note.startswith("not drawn: prediction file …/predictions.safetensors is not this run's: correct is")

@@ -1,12 +1,14 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
+from results.predictions import PREDICTIONS_FILE
 from results.report import write as module
 from results.report import write_report
 from results.run_folders import read_runs
 from tests.results.report.conftest import Report
-from tests.results.report.example_report import NASTY, write_run
+from tests.results.report.example_report import NASTY, run_folder, write_run
 
 
 def test_everything_from_data_is_escaped(report: Report) -> None:
@@ -101,3 +103,23 @@ def test_a_page_that_cannot_be_made_leaves_the_earlier_one(tmp_path: Path, monke
     monkeypatch.undo()
     assert (tmp_path / "page.html").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "runs"]
+
+
+def test_the_page_says_whose_predictions_are_not_this_runs_and_lists_no_seeds_of_zero_shot_clip(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_run(tmp_path / "runs", "digits", "AMU", 4, seed)
+    folder = run_folder(tmp_path / "runs", "digits", "AMU", 4, 1)
+    shutil.copy(folder.parent / "seed2" / PREDICTIONS_FILE, folder)
+    write_run(tmp_path / "runs", "digits", "ZeroshotCLIP", 0, 1)
+    write_report(read_runs([tmp_path / "runs"]), tmp_path / "page.html", seeds=[1, 2], pair=("AMU", "ZeroshotCLIP"))
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("…/predictions.safetensors is not this run&#39;s: ") == 2  # its gallery and its plots
+    assert "never started" not in text and "missing: " not in text and "seeds missing" not in text
+    assert "ZeroshotCLIP draws nothing: its only run (seed 1) is compared with every seed" in text
+
+
+def test_no_folder_is_made_for_the_page(tmp_path: Path) -> None:
+    runs = read_runs([write_run(tmp_path / "runs", "digits", "AMU", 4, 1, predictions=False)])
+    with pytest.raises(FileNotFoundError):
+        write_report(runs, tmp_path / "nowhere" / "page.html")
+    assert not (tmp_path / "nowhere").exists()

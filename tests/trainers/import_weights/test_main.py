@@ -76,3 +76,73 @@ def test_an_unknown_flag(imported: Import, capsys: pytest.CaptureFixture[str], a
     with pytest.raises(SystemExit) as caught:
         imported(adapter_file(), "AMU", "--clasnames", "names.txt")
     assert caught.value.code == 2 and "error: unknown flag --clasnames" in capsys.readouterr().err
+
+
+def _mark(protocol: dict[str, Any]) -> tuple[Any, ...]:
+    return protocol["final_model"], protocol["selected_on"], protocol["oracle"]
+
+
+@pytest.mark.parametrize(("trainer", "chosen"), [("AMU", "last_step"), ("RAFT", "best_test")])
+def test_how_an_imported_model_was_chosen_is_not_known_unless_it_is_said(
+    trainer: str, chosen: str, train_main: Train, imported: Import, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run, file = train_main(trainer, "TEST.FINAL_MODEL", chosen), tmp_path / "model.pt"
+    assert run.status == 0 and run.result["protocol"]["oracle"] == (chosen == "best_test")
+    assert export_main([str(run.folder), str(file)]) == 0
+    assert f"import it with TEST.FINAL_MODEL {chosen}\n" in capsys.readouterr().out
+
+    status, out, _ = imported(file, trainer)
+    assert status == 0 and "on which images the epoch was chosen is not stated" in out
+    for pairs in ((), ("TEST.FINAL_MODEL", "last_step"), ("DATASET.SUBSAMPLE_CLASSES", "base")):
+        evaluated = train_main(trainer, "--eval-only", "--model-dir", str(imported.folder), *pairs)
+        assert evaluated.status == 0, evaluated.err
+        assert _mark(evaluated.result["protocol"]) == ("not stated", "not stated", False)
+    own = ("TRAINER.RAFT.ALPHA_RULE", "first_best") if trainer == "RAFT" else ("TRAINER.AMU.TUNE", "post_hoc")
+    oracle = train_main(
+        trainer, "--eval-only", "--model-dir", str(imported.folder), "TEST.FINAL_MODEL", "best_test", *own
+    )
+    assert _mark(oracle.result["protocol"]) == ("best_test", "test", True)
+    again = tmp_path / "again.pt"
+    assert export_main([str(imported.folder), str(again)]) == 0
+    assert "import it with" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stated", "mark"),
+    [
+        ("best_test", ("best_test", "test", True)),
+        ("best_val", ("best_val", "validation", False)),
+        ("last_step", ("last_step", "none", False)),
+    ],
+)
+def test_an_import_is_told_how_its_model_was_chosen(
+    stated: str, mark: tuple[Any, ...], train_main: Train, imported: Import, pooling_file: Path
+) -> None:
+    status, out, _ = imported(pooling_file, "RAFT", "TEST.FINAL_MODEL", stated)
+    assert status == 0 and "not stated" not in out
+    evaluated = train_main("RAFT", "--eval-only", "--model-dir", str(imported.folder))
+    assert _mark(evaluated.result["protocol"]) == mark
+    otherwise = ("TEST.FINAL_MODEL", "last_step")
+    evaluated = train_main("RAFT", "--eval-only", "--model-dir", str(imported.folder), *otherwise)
+    assert evaluated.result["protocol"]["oracle"] == (stated == "best_test")
+
+
+def test_an_import_is_told_nonsense(imported: Import, pooling_file: Path) -> None:
+    message = imported.error(pooling_file, "RAFT", "TEST.FINAL_MODEL", "best")
+    assert "unknown TEST.FINAL_MODEL 'best'; choose from last_step, best_val, best_test" in message
+
+
+@pytest.mark.parametrize("given", [1.0, 0.5])
+def test_no_alpha_is_chosen_for_an_imported_model_unless_asked_for(
+    given: float, train_main: Train, imported: Import, pooling_file: Path
+) -> None:
+    assert imported(pooling_file, "RAFT", "TRAINER.RAFT.FUSION_ALPHA", str(given))[0] == 0
+    elsewhere = ("DATASET.SUBSAMPLE_CLASSES", "base")
+    for pairs in ((), elsewhere):
+        evaluated = train_main("RAFT", "--eval-only", "--model-dir", str(imported.folder), *pairs)
+        assert evaluated.status == 0 and "which alpha" not in evaluated.err
+        assert evaluated.result["fusion_alpha"] == given and "tuning" not in evaluated.result
+        assert evaluated.result["protocol"]["alpha_rule"] == "fixed"
+    asked = ("TRAINER.RAFT.ALPHA_RULE", "first_best")
+    evaluated = train_main("RAFT", "--eval-only", "--model-dir", str(imported.folder), *asked)
+    assert "tuning" in evaluated.result
