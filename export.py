@@ -1,0 +1,136 @@
+"""Write a trained model as an ONNX file that needs neither torch nor this project."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """Write a model that train.py has trained as one ONNX file: pixels in, probabilities and logits out.
+
+The file appears only after onnxruntime has given the same numbers as torch on real images. docs/export.md says how a
+picture becomes the input."""
+CHECKED = 64  # images of --images that are compared
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="export.py",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIR", help="run folder of a finished training, or a copy of it")
+    add("--output", required=True, metavar="FILE", help="the file to write, such as model.onnx")
+    add("--opset", type=int, default=18, help="version of ONNX's operators; default 18")
+    add("--images", metavar="PATH", help="picture or folder to check on; default parts of scikit-learn's photographs")
+    add("--weights", metavar="PATH", help="folder of official weight files (or one file), as for train.py")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line; an error is one line on stderr and exit status 1.
+
+    AMU_RAFT_TRACEBACK=1 shows where an error came from.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        export(arguments)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, RuntimeError, ArithmeticError, ImportError) as error:
+        if os.environ.get("AMU_RAFT_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Load, write and check.
+
+    Raises:
+        ImportError: If a package that is only needed here is missing.
+        OSError: If a file is missing or cannot be written.
+        ValueError: If the model is damaged, or the exported one gives other numbers.
+    """
+    from importlib.util import find_spec
+
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise ImportError(
+            f"{', '.join(missing)} not installed: pip install -c constraints.txt -r requirements-export.txt"
+        )
+    from modeling.model_folder import load_model_folder
+    from modeling.onnx_export import export_onnx
+
+    output = Path(arguments.output)
+    if output.is_dir():
+        raise IsADirectoryError(f"--output {output} is a folder; give a file")
+    loaded = load_model_folder(arguments.model, weights=arguments.weights)
+    pixels = check_pixels(loaded.info.recipe, arguments.images)
+    differences = export_onnx(loaded, output, pixels, opset=arguments.opset)
+    shown = ", ".join(f"{name} {difference:.1g}" for name, difference in differences.items())
+    print(f"{output}: {len(loaded.info.classnames)} classes, {output.stat().st_size / 1e6:.1f} MB")
+    print(f"onnxruntime and torch differ on {len(pixels)} images by at most: {shown}")
+
+
+def check_pixels(recipe: Any, images: str | None) -> Any:
+    """Return real images to check on, (N, 3, size, size) in [0, 1].
+
+    Args:
+        recipe: How a picture becomes pixels (``modeling.pixels.PixelRecipe``).
+        images: Picture or folder; None for ten squares out of the two photographs that scikit-learn brings.
+
+    Raises:
+        OSError: If a picture cannot be read.
+    """
+    import torch
+
+    pictures = photographs() if images is None else pictures_at(images)
+    pixels = torch.stack([recipe.pixels(picture) for picture in pictures])
+    return pixels if len(pixels) >= 3 else torch.cat([pixels, pixels.flip(-1), pixels.flip(-2)])
+
+
+def photographs() -> list[Any]:
+    """Return the photographs of scikit-learn and four quarters of each."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    pictures = [Image.fromarray(array) for array in load_sample_images().images]
+    boxes = [(x, y, x + 1, y + 1) for x in (0, 1) for y in (0, 1)]
+    quarters = [
+        picture.crop(
+            (x0 * picture.width // 2, y0 * picture.height // 2, x1 * picture.width // 2, y1 * picture.height // 2)
+        )
+        for picture in pictures
+        for x0, y0, x1, y1 in boxes
+    ]
+    return pictures + quarters
+
+
+def pictures_at(path: str) -> list[Any]:
+    """Read at most ``CHECKED`` pictures.
+
+    Raises:
+        OSError: If one cannot be read, or there is none.
+    """
+    from itertools import islice
+
+    from dassl.utils.images import read_image
+    from prediction.listing import list_pictures
+
+    pictures = []
+    for listed in islice(list_pictures([path], sys.stdin.buffer), CHECKED):
+        if listed.error:
+            raise OSError(f"--images {listed.path}: {listed.error}")
+        pictures.append(read_image(listed.path))
+    return pictures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Few-shot classification of pictures in scikit-learn's manner: fit, predict, score, save."""
+
+import contextlib
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state
+
+from modeling.given_images import as_list, check_lengths, rgb_of
+from modeling.model_folder import LoadedModel, load_model_folder, write_model_folder
+
+METHODS = {"amu": "AMU", "raft": "RAFT", "zeroshot": "ZeroshotCLIP"}
+_BATCH = 64
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Adapt a frozen CLIP to labelled pictures.
+
+    Pictures are paths, Pillow images, or uint8 arrays (H, W, 3) or (H, W). Labels are whatever can be a key of a dict.
+    Training is that of train.py with ``--data``.
+
+    Args:
+        method: "amu", "raft" or "zeroshot".
+        backbone: Name of a CLIP, or the path of a weight file.
+        classnames: What labels are called in sentences, {label: text}; others are called by themselves.
+        templates: Sentences with "{}" for the class; None for the default ones.
+        validation_fraction: Share of each class's images, rounded down, that probabilities are calibrated on instead of
+            being trained on. A class of fewer than 1 / share images gives none.
+        settings: Configuration keys with values, such as {"OPTIM.MAX_EPOCH": 20}.
+        weights: Folder of official weight files, or one file.
+        device: Such as "cpu" or "cuda"; None is a GPU if there is one.
+        random_state: Whole number, generator or None, as everywhere in scikit-learn.
+        verbose: Whether training prints what it does.
+
+    Attributes:
+        classes_: The labels, in the order of columns of ``predict_proba``.
+        model_: The adapted model and what it is (``LoadedModel``).
+    """
+
+    def __init__(
+        self,
+        method: str = "amu",
+        backbone: str = "tiny",
+        *,
+        classnames: dict[Any, str] | None = None,
+        templates: Sequence[str] | None = None,
+        validation_fraction: float = 0.2,
+        settings: dict[str, Any] | None = None,
+        weights: str | None = None,
+        device: str | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.method = method
+        self.backbone = backbone
+        self.classnames = classnames
+        self.templates = templates
+        self.validation_fraction = validation_fraction
+        self.settings = settings
+        self.weights = weights
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, images: Any, labels: Any) -> "FewShotClassifier":
+        """Train.
+
+        Args:
+            images: N pictures.
+            labels: Their N labels, of two classes or more.
+
+        Raises:
+            ValueError: If a parameter, the lengths or the labels cannot be.
+            OSError: If a picture, which the message names, cannot be read.
+            TypeError: If something is neither picture nor label.
+        """
+        from prediction.session import choose_device
+        from runs.fitting import Fitting, fit_model
+
+        self._check_parameters()
+        images, column = as_list(images), _column(labels)
+        check_lengths(images, column)
+        classes = _classes_of(column)
+        number_of = {label: number for number, label in enumerate(classes.tolist())}
+        fitting = Fitting(
+            trainer=METHODS[self.method],
+            images=images,
+            numbers=[number_of[label] for label in column.tolist()],
+            names=self._names(classes.tolist()),
+            seed=_seed(self.random_state),
+            validation=float(self.validation_fraction),
+            flags={"--backbone": self.backbone, "--templates": self.templates, "--weights": self.weights},
+            settings=self.settings or {},
+            device=choose_device(self.device) if self.device is not None else None,
+        )
+        self.model_ = fit_model(fitting, verbose=bool(self.verbose))
+        self.classes_ = classes
+        return self
+
+    def decision_function(self, images: Any) -> np.ndarray[Any, Any]:
+        """Return the logits (N, C) that decide; of two classes the second's minus the first's, (N,)."""
+        logits = self._logits(images).numpy()
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, images: Any) -> np.ndarray[Any, Any]:
+        """Return calibrated probabilities (N, C), in the order of ``classes_``."""
+        logits = self._logits(images).double()
+        found: np.ndarray[Any, Any] = (logits / self.model_.model.temperature).softmax(dim=1).numpy()
+        return found
+
+    def predict(self, images: Any) -> np.ndarray[Any, Any]:
+        """Return the likeliest label of each picture, (N,)."""
+        logits = self._logits(images)
+        found: np.ndarray[Any, Any] = self.classes_[logits.argmax(dim=1).numpy()]
+        return found
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model folder, which ``load`` and predict.py read.
+
+        Raises:
+            ValueError: If a label is neither text nor number.
+            NotFittedError: If there is no model yet.
+        """
+        check_is_fitted(self, "model_")
+        labels = self.classes_.tolist()
+        if wrong := [label for label in labels if not isinstance(label, (str, int, float))]:
+            raise ValueError(f"label {wrong[0]!r} cannot be saved; texts and numbers can")
+        info = self.model_.info
+        keys = [str(label) for label in labels]
+        data = {**info.about.get("data", {}), "labels": labels}
+        info = replace(
+            info,
+            class_keys=keys if len(set(keys)) == len(keys) else info.class_keys,
+            about={**info.about, "data": data},
+        )
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        write_model_folder(self.model_.model, info, folder)
+
+    @classmethod
+    def load(cls, folder: Path | str, *, weights: str | None = None, device: str | None = None) -> "FewShotClassifier":
+        """Return the classifier of a model folder, be it saved by ``save`` or left by train.py.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            ValueError: If one is damaged, or an encoder is not the one of the training.
+        """
+        from prediction.session import choose_device
+
+        loaded = load_model_folder(folder, weights=weights, device=choose_device(device))
+        info = loaded.info
+        method = {name: key for key, name in METHODS.items()}[info.method]
+        loadable = cls(method, info.backbone.name, weights=weights, device=device)
+        loadable.model_, loadable.classes_ = loaded, _saved_labels(loaded)
+        return loadable
+
+    def _logits(self, images: Any) -> torch.Tensor:
+        """Read and score a batch at a time; (N, C) on the CPU."""
+        from prediction.session import score
+
+        check_is_fitted(self, "model_")
+        model, info = self.model_
+        device = model.head.text_columns.device
+        numbered = enumerate(as_list(images))
+        parts = []
+        while group := list(islice(numbered, _BATCH)):
+            squares = torch.stack([info.recipe.square(rgb_of(item, number)) for number, item in group])
+            parts.append(score(model, squares, device).adapted.float().cpu())
+        return torch.cat(parts) if parts else torch.empty(0, model.num_classes)
+
+    def _check_parameters(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"unknown method {self.method!r}; accepted are {', '.join(METHODS)}")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be from 0 to below 1, got {self.validation_fraction!r}")
+        if isinstance(self.templates, str):
+            raise ValueError(f"templates must be a list of sentences, got the text {self.templates!r}")
+
+    def _names(self, labels: Sequence[Any]) -> list[str]:
+        names = self.classnames or {}
+        if unknown := [label for label in names if label not in labels]:
+            raise ValueError(f"classnames has {unknown[0]!r}, which is no label; labels are {list(labels)[:10]!r}")
+        texts = [str(names.get(label, label)) for label in labels]
+        if empty := [label for label, text in zip(labels, texts, strict=True) if not text.strip()]:
+            raise ValueError(f"label {empty[0]!r} has no name; give it one by classnames")
+        return texts
+
+
+def _column(labels: Any) -> np.ndarray[Any, Any]:
+    """Return labels as a column that mixes nothing up: NumPy would turn [1, "a"] into two texts."""
+    if isinstance(labels, (str, bytes)):
+        raise TypeError(f"labels must be a list, got the text {labels!r}")
+    if isinstance(labels, np.ndarray) and labels.ndim != 1:
+        raise ValueError(f"labels must have one dimension, got shape {labels.shape}")
+    items = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    if wrong := [item for item in items if not isinstance(item, Hashable)]:
+        raise TypeError(f"label {wrong[0]!r} cannot be told from others: a {type(wrong[0]).__name__} has no hash")
+    items = [item.item() if isinstance(item, np.generic) else item for item in items]
+    if any(isinstance(item, float) and not math.isfinite(item) for item in items):
+        raise ValueError("a label is not a finite number")
+    kinds = {type(item) for item in items}
+    plain = len(kinds) == 1 and kinds <= {str, bool, int, float}
+    return np.asarray(items) if plain else _objects(items)
+
+
+def _objects(items: Sequence[Any]) -> np.ndarray[Any, Any]:
+    column = np.empty(len(items), dtype=object)
+    for place, item in enumerate(items):  # all at once, NumPy would take tuples for rows
+        column[place] = item
+    return column
+
+
+def _classes_of(column: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the different labels, sorted, or in the order of their appearance if they cannot be."""
+    distinct = list(dict.fromkeys(column.tolist()))
+    if len(distinct) < 2:
+        raise ValueError(f"all labels are {distinct[0]!r}; two classes or more are wanted")
+    with contextlib.suppress(TypeError):
+        distinct.sort()
+    return _column(distinct)
+
+
+def _saved_labels(loaded: LoadedModel) -> np.ndarray[Any, Any]:
+    info = loaded.info
+    data = info.about.get("data")
+    labels = data.get("labels") if isinstance(data, dict) else None
+    if not isinstance(labels, list) or len(labels) != len(info.classnames):
+        labels = info.classnames if len(set(info.classnames)) == len(info.classnames) else info.class_keys
+    return _column(list(labels))
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        if random_state < 0:
+            raise ValueError(f"random_state must not be negative, got {random_state}")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

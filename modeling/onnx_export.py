@@ -1,0 +1,200 @@
+"""A trained model as one ONNX file: pixels in, calibrated probabilities and logits out, encoders included."""
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modeling.clip_backbone import CLIPBackbone
+from modeling.few_shot_model import FewShotModel
+from modeling.model_folder import LoadedModel
+from modeling.preprocess import ChannelStatistics
+
+INPUT, OUTPUTS = "pixels", ("probabilities", "logits")
+TOLERANCE = 1e-4  # of a probability, and of a logit relative to the largest one
+OPSETS = (18, 23)  # what torch writes without a converter, and the highest that onnxruntime was seen to run here
+_FOOTPRINT = 2  # images that the graph is traced with; 0 and 1 would be taken for fixed sizes
+
+
+class _TracedBackbone(CLIPBackbone):
+    """A backbone whose scale is a plain number: tracing cannot take one out of a tensor."""
+
+    scale = 0.0
+
+    @property
+    def logit_scale(self) -> float:
+        return self.scale
+
+
+class _Traced(nn.Module):
+    """The model as a function of one tensor, without branches that depend on tensors."""
+
+    def __init__(self, model: FewShotModel) -> None:
+        super().__init__()
+        source = model.backbone
+        backbone = _TracedBackbone(**{field.name: getattr(source, field.name) for field in fields(source)})
+        backbone.scale = source.logit_scale
+        self.head, self.aux_encoder = model.head, model.aux_encoder
+        self.backbone = backbone
+        self.visual = backbone.model.visual
+        # Folded layers are made now: a copy of a tensor cannot be traced.
+        self.trunk = backbone._trunk if hasattr(self.visual, "attnpool") else None
+        self.arranged = model.aux_encoder._arranged if model.aux_encoder is not None else None
+        self.statistics = model.pixel_statistics
+        self.temperature = model.temperature
+
+    @property
+    def required_aux_encoder(self) -> nn.Module | None:
+        return self.aux_encoder
+
+    def pixels_for(self, images: Tensor, target: ChannelStatistics) -> Tensor:
+        """``FewShotModel.pixels_for``, whose short way for equal statistics compares tensors."""
+        return (images * (self.statistics.std / target.std)) + (self.statistics.mean - target.mean) / target.std
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        images = (pixels - self.statistics.mean) / self.statistics.std
+        scores = self.head.score(self, images, attention=False)  # type: ignore[arg-type]
+        return (scores.adapted / self.temperature).softmax(dim=-1), scores.adapted
+
+
+def export_onnx(loaded: LoadedModel, path: Path | str, pixels: Tensor, *, opset: int = OPSETS[0]) -> dict[str, float]:
+    """Write a model as ONNX, after onnxruntime has given the same numbers as torch.
+
+    The file appears whole and checked, or not at all.
+
+    Args:
+        loaded: A model on the CPU.
+        path: The ONNX file.
+        pixels: Real images for the check, (N, 3, size, size) in [0, 1], N >= 3.
+        opset: Version of ONNX's operators.
+
+    Returns:
+        The largest difference for each output, as it is compared with ``TOLERANCE``.
+
+    Raises:
+        ValueError: If the model computes in half precision, the images or the opset do not fit, or the outputs differ.
+        ImportError: If onnx, onnxscript or onnxruntime is not installed.
+        OSError: If the file cannot be written.
+    """
+    _check(loaded, pixels, opset)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        _write(loaded, draft, pixels[:_FOOTPRINT], opset)
+        differences = compare(loaded.model, draft, pixels)
+        for name, difference in differences.items():
+            if not difference <= TOLERANCE:  # a NaN is none
+                raise ValueError(
+                    f"{path} is not written: {name} of onnxruntime and torch differ by {difference:.2g} "
+                    f"on {len(pixels)} images, accepted is {TOLERANCE}"
+                )
+        draft.replace(path)
+    return differences
+
+
+def _check(loaded: LoadedModel, pixels: Tensor, opset: int) -> None:
+    size = loaded.info.recipe.size
+    if loaded.info.precision == "fp16":
+        raise ValueError("a model whose backbone computes in fp16 is not exported; train it with PREC fp32 or amp")
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise ValueError(f"opset {opset} is not written; accepted are {OPSETS[0]} to {OPSETS[1]}")
+    if pixels.dim() != 4 or tuple(pixels.shape[1:]) != (3, size, size) or len(pixels) < 3:
+        raise ValueError(f"the check wants 3 or more images (N, 3, {size}, {size}), got {tuple(pixels.shape)}")
+
+
+def _write(loaded: LoadedModel, path: Path, pixels: Tensor, opset: int) -> None:
+    import onnx
+
+    with _quiet(), torch.no_grad():
+        program: Any = torch.onnx.export(
+            _Traced(loaded.model).eval(),
+            (pixels,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    graph = program.model_proto
+    onnx.helper.set_model_props(graph, metadata_of(loaded))
+    for node in graph.graph.node:
+        del node.metadata_props[:]  # the tracer's notes: source lines with paths of this machine
+        node.doc_string = ""
+    onnx.checker.check_model(graph)
+    onnx.save_model(graph, str(path))
+
+
+def metadata_of(loaded: LoadedModel) -> dict[str, str]:
+    """Return what the file says about itself (metadata_props): classes and how a picture becomes its input."""
+    info = loaded.info
+    size = info.recipe.size
+    preprocessing = {
+        "colour": "RGB, upright, transparency on white",
+        "resize": f"smaller edge to {size} pixels, longer edge floor({size} * longer / smaller)",
+        "interpolation": f"Pillow {info.recipe.interpolation}, antialiased",
+        "crop": f"central {size} x {size}",
+        "scale": "uint8 / 255, float32 in [0, 1]; no mean or standard deviation, the graph holds them",
+        "layout": f"(batch, 3, {size}, {size})",
+    }
+    return {
+        "method": info.method,
+        "classnames": json.dumps(info.classnames, ensure_ascii=False),
+        "class_keys": json.dumps(info.class_keys, ensure_ascii=False),
+        "preprocessing": json.dumps(preprocessing),
+        "outputs": json.dumps(
+            {"probabilities": "calibrated, (batch, classes)", "logits": "before temperature and softmax"}
+        ),
+        "temperature": repr(info.temperature),
+        "backbone": info.backbone.name,
+        "backbone_sha256": info.backbone.sha256,
+    }
+
+
+def compare(model: FewShotModel, path: Path | str, pixels: Tensor) -> dict[str, float]:
+    """Run a file by onnxruntime and a model by torch on the same images, one by one and together.
+
+    Returns:
+        For each output the largest difference; that of logits over the largest logit, or over 1 if that is smaller.
+    """
+    import onnxruntime  # type: ignore[import-untyped]
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    largest = dict.fromkeys(OUTPUTS, 0.0)
+    for part in (pixels, pixels[:1], pixels[1:]):
+        scores = model(part)
+        expected = (model.probabilities(scores), scores.adapted)
+        found: Sequence[Any] = session.run(list(OUTPUTS), {INPUT: part.numpy()})
+        for name, ours, theirs in zip(OUTPUTS, expected, found, strict=True):
+            scale = max(1.0, float(ours.abs().max()))
+            gap = float(np.abs(ours.numpy() - theirs).max()) / scale if theirs.shape == ours.shape else float("inf")
+            largest[name] = max(largest[name], gap) if gap == gap else gap
+    return largest
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about its own inside off the console; errors are raised."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

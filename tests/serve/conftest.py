@@ -1,0 +1,105 @@
+"""A small model for each method, and an application that serves it."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from modeling.aux_encoder import load_aux_encoder
+from modeling.clip_backbone import load_clip
+from modeling.few_shot_model import AMUHead, FewShotModel, Head, RAFTHead, ZeroShotHead
+from modeling.model_folder import load_model_folder, write_model_folder
+from modeling.model_info import EncoderIdentity, ModelInfo
+from modeling.pixels import PixelRecipe
+from modeling.preprocess import CLIP_MEAN, CLIP_STD
+from modeling.region_attention import RegionAttention
+from serve.app import build_app
+from serve.classify import Classifier
+from serve.limits import Limits
+
+NAMES = ["cat", "Größe", "=1+1", "<b>bold</b>", "dog", "bad\udc80name"]
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The model folder of a method, made once."""
+    folders: dict[str, Path] = {}
+
+    def folder(method: str) -> Path:
+        if method not in folders:
+            folders[method] = tmp_path_factory.mktemp("secret-place") / method
+            write_model(method, folders[method])
+        return folders[method]
+
+    return folder
+
+
+def write_model(method: str, folder: Path) -> None:
+    backbone = load_clip("tiny")
+    torch.manual_seed(0)
+    columns = torch.nn.functional.normalize(torch.randn(backbone.feature_dim, len(NAMES)), dim=0)
+    aux, head = None, cast(Head, ZeroShotHead(columns))
+    if method == "AMU":
+        aux = load_aux_encoder("tiny")
+        weight = torch.randn(len(NAMES), aux.feature_dim)
+        head = AMUHead(
+            columns, weight, fusion_alpha=2.0, uncertainty="kurtosis", uncertainty_power=0.4, standardize=True
+        )
+    elif method == "RAFT":
+        head = RAFTHead(columns, columns.mean(dim=1), RegionAttention(backbone.attention_pool), fusion_alpha=0.7)
+    info = ModelInfo(
+        method=method,
+        classnames=NAMES,
+        class_keys=[f"n{index}" for index in range(len(NAMES))],
+        prompts=[["a picture"] for _ in NAMES],
+        backbone=EncoderIdentity("tiny", backbone.sha256),
+        precision="fp32",
+        layers=backbone.layers,
+        aux_encoder=EncoderIdentity("tiny", aux.sha256) if aux else None,
+        recipe=PixelRecipe(64, "bicubic"),
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+        choices=head.choices(),
+        temperature=1.5,
+        about={"metrics": {"accuracy": 80.0, "folder": "/home/me/data"}, "data": {"root": "/home/me/data"}},
+    )
+    write_model_folder(FewShotModel(backbone, head, aux_encoder=aux, temperature=1.5), info, folder)
+
+
+@pytest.fixture(scope="session")
+def classifier_of(folder_of: Callable[[str], Path]) -> Callable[..., Classifier]:
+    loaded: dict[str, Any] = {}
+
+    def classifier(method: str = "ZeroshotCLIP", **limits: Any) -> Classifier:
+        if method not in loaded:
+            loaded[method] = load_model_folder(folder_of(method))
+        return Classifier(loaded[method], torch.device("cpu"), Limits(**limits))
+
+    return classifier
+
+
+@pytest.fixture
+def client_of(classifier_of: Callable[..., Classifier]) -> Iterator[Callable[..., TestClient]]:
+    """A client of a fresh application; limits by name."""
+    with ExitStack() as stack:
+
+        def client(method: str = "ZeroshotCLIP", **limits: Any) -> TestClient:
+            app = build_app(classifier_of(method, **limits))
+            return stack.enter_context(TestClient(app, base_url="http://127.0.0.1:8000"))
+
+        yield client
+
+
+def picture(kind: str = "PNG", *, seed: int = 0, size: tuple[int, int] = (80, 60)) -> bytes:
+    """The bytes of a picture of noise."""
+    pixels = np.random.RandomState(seed).randint(0, 256, (size[1], size[0], 3)).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
