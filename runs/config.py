@@ -269,6 +269,13 @@ def check_trainer(name: str) -> None:
         raise ValueError(f"{given}; --trainer takes one of {', '.join(sorted(names))}")
 
 
+def trains_anything(trainer: str) -> bool:
+    """Tell whether a trainer trains; one that does not says so by a class attribute ``trains = False``."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    return bool(getattr(TRAINER_REGISTRY.get(trainer), "trains", True))
+
+
 def _config_file(given: str | None, folder: Path, default: str, what: str) -> Path:
     path = Path(given) if given else folder / f"{default}.yaml"
     if path.is_file():

@@ -14,9 +14,9 @@ import torch
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
-from dassl.engine import TRAINER_REGISTRY, build_trainer
+from dassl.engine import build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
-from runs.config import RunPlan
+from runs.config import RunPlan, trains_anything
 from runs.failure import failure_recorded
 from runs.folder_lock import folder_locked
 from runs.product import write_product
@@ -105,13 +105,11 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
 def refuse_test_images(cfg: CfgNode) -> None:
     """Refuse to train on a data set that is there to be evaluated on, before anything is loaded.
 
-    A trainer that trains nothing says so by a class attribute ``trains = False``; others are taken to train.
-
     Raises:
         ValueError: Saying what to do instead.
     """
     name, trainer = cfg.DATASET.NAME, cfg.TRAINER.NAME
-    if name not in DATASET_REGISTRY.registered_names() or not getattr(TRAINER_REGISTRY.get(trainer), "trains", True):
+    if name not in DATASET_REGISTRY.registered_names() or not trains_anything(trainer):
         return
     if getattr(DATASET_REGISTRY.get(name), "evaluation_only", False):
         raise ValueError(

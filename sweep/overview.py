@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
+from runs.config import trains_anything
 from sweep.axes import ALL_SHOTS
 from sweep.cell import Cell
 from sweep.estimate import Durations, readable_duration
-from sweep.plan import trains_anything
 
 
 def overview(cells: Sequence[Cell], to_run: Collection[Cell], durations: Durations, processes: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runs.config import CONFIGS, EMBEDDED_CONFIG, FULL_SIZE_CONFIG, check_trainer, config_stem
+from runs.config import CONFIGS, EMBEDDED_CONFIG, FULL_SIZE_CONFIG, check_trainer, config_stem, trains_anything
 from sweep.axes import TRANSFER_SOURCE, Axes, dataset_file
 from sweep.cell import Cell
 
@@ -129,13 +129,6 @@ class _Place:
         words += ["DATASET.SUBSAMPLE_CLASSES", subset] if subset != "all" else []
         words += axes.overrides
         return Cell(trainer, stem, config, num_shots, seed, subset, folder, tuple(words), model, axes.modules)
-
-
-def trains_anything(trainer: str) -> bool:
-    """Tell whether a trainer trains; one that does not says so by a class attribute ``trains = False``."""
-    from dassl.engine import TRAINER_REGISTRY
-
-    return bool(getattr(TRAINER_REGISTRY.get(trainer), "trains", True))
 
 
 @cache

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from results.figures.labels import check_labels
 from results.figures.style import COLOURS, PAGE_WIDTH, SMALL, new_figure, say_nothing_to_draw, shorten, styled
 
 GAIN, LOSS = COLOURS[0], COLOURS[1]
@@ -25,13 +26,7 @@ def class_accuracy(labels: ArrayLike, predicted: ArrayLike, num_classes: int) ->
     Raises:
         ValueError: If the shapes differ or a label is out of range.
     """
-    truth, guess = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    if truth.ndim != 1 or truth.shape != guess.shape:
-        raise ValueError(f"labels and predictions must be (N,) each, got {truth.shape} and {guess.shape}")
-    for what, values in (("label", truth), ("prediction", guess)):
-        outside = values[(values < 0) | (values >= num_classes)]
-        if outside.size:
-            raise ValueError(f"{what} {outside[0]} is none of the {num_classes} classes, 0 to {num_classes - 1}")
+    truth, guess = check_labels(labels, predicted, num_classes)
     count = np.bincount(truth, minlength=num_classes)
     right = np.bincount(truth[truth == guess], minlength=num_classes)
     with np.errstate(invalid="ignore"):

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from results.figures.style import print_settings
+from results.whole_file import replace_file
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 150
@@ -67,12 +67,7 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: float = DPI) -> None:
     path = Path(path)
     content = render(figure, check_format(path), dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(content, path)
 
 
 def data_uri(figure: Figure, form: str = "svg", *, dpi: float = DPI) -> str:

@@ -1,6 +1,5 @@
 """Collect what a page of results shows and write the page."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from results.report.thumbnails import colour_scale
 from results.run_folders import Run
 from results.sections import make_sections
 from results.table import Section
+from results.whole_file import replace_file
 
 WRONG_IMAGES = 24
 MOST_WRONG_IMAGES = 200
@@ -102,7 +102,7 @@ def write_report(
         "versions": versions_table(runs),
     }
     content["contents"] = _contents(content)
-    _write_text(render_page(content), path)
+    replace_file(render_page(content).encode(errors="backslashreplace"), path)
 
 
 def _score_tables(sections: Sequence[Section], keyword: str, paths: HostPaths) -> list[Table]:
@@ -205,13 +205,3 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts += [("mistakes", "Wrong images", content["galleries"]), ("settings", "Configurations", True)]
     parts += [("runs", "Runs, times, versions", True)]
     return [(key, name) for key, name, there in parts if there]
-
-
-def _write_text(text: str, path: Path) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ def test_a_page_that_cannot_be_made_leaves_the_earlier_one(tmp_path: Path, monke
     def full(*_: object, **__: object) -> int:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         write_report(runs, tmp_path / "page.html")
     monkeypatch.undo()
