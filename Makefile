@@ -6,8 +6,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 BENCH ?= docs/performance
-CODE := train.py predict.py parse_results.py prediction runs results sweep trainers modeling features datasets downloads \
-	pretraining scripts benchmarks toolbox/dassl tests/golden.py
+CODE := train.py predict.py export.py parse_results.py prediction serve runs results sweep trainers modeling features \
+	datasets downloads pretraining scripts benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sweep test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden bench coverage weights audit clean
@@ -17,14 +17,16 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## make the virtual environment .venv from the pinned versions
 
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt toolbox/pyproject.toml
+REQUIREMENTS := requirements.txt requirements-serve.txt requirements-export.txt requirements-dev.txt
+
+$(STAMP): $(REQUIREMENTS) constraints.txt toolbox/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.10; run make PYTHON=/path/to/python3.10 or newer" >&2; exit 1; }
 	@echo "Setting up $(VENV): about 100 seconds and 6 GB, once"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "error: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	$(PIP) -c constraints.txt setuptools
-	$(PIP) -c constraints.txt -r requirements.txt -r requirements-dev.txt
+	$(PIP) -c constraints.txt $(REQUIREMENTS:%=-r %)
 	$(PIP) --no-deps --no-build-isolation -e ./toolbox
 	@touch $(STAMP)
 
