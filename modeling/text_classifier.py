@@ -22,6 +22,7 @@ IMAGENET_TEMPLATES = (
     "a photo of the small {}.",
 )
 BACKGROUND_TEMPLATE = "the background of {}."
+_SAME_TEXT = 1e-5  # of a cosine: a thousandth of a logit
 
 
 def fill_templates(classnames: Iterable[str], templates: Sequence[str]) -> list[list[str]]:
@@ -140,3 +141,20 @@ def build_background_column(backbone: CLIPBackbone, classnames: Sequence[str]) -
 def zero_shot_logits(image_features: Tensor, text_weights: Tensor, *, logit_scale: float) -> Tensor:
     """Return CLIP's own logits (N, C): scaled cosine similarities of features (N, D) with text weights (D, C)."""
     return logit_scale * unit_rows(image_features) @ text_weights
+
+
+def indistinct_classes(columns: Tensor) -> list[list[int]]:
+    """Return groups of classes whose texts are one and the same to CLIP, such as words that a small CLIP never read.
+
+    Args:
+        columns: Text features of the classes, (D, C).
+
+    Returns:
+        The labels of each group of two or more, in order.
+    """
+    rows = unit_rows(columns.t().float())
+    groups: dict[int, list[int]] = {}
+    for label, similar in enumerate(rows @ rows.t() > 1 - _SAME_TEXT):
+        first = int(similar.int().argmax())
+        groups.setdefault(first, []).append(label)
+    return [group for group in groups.values() if len(group) > 1]

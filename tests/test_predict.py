@@ -5,7 +5,6 @@ import io
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -13,15 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 import predict
 from dassl.utils import read_image
 from modeling.model_folder import load_model_folder
 from modeling.model_info import INFO_FILE
+from tests.interruptible import interruptible
+from tests.odd_files import a_digit, write_twenty_odd_files
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
 ONE_EPOCH = ("OPTIM.MAX_EPOCH", "1", "OPTIM.WARMUP_EPOCH", "0", "TRAIN.VIEWS", "1", "DATASET.NUM_SHOTS", "4")
@@ -54,46 +54,6 @@ def error_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert predict.main([*argv]) == 1
     [line] = capsys.readouterr().err.splitlines()
     return line
-
-
-def a_digit() -> Image.Image:
-    noise = np.random.RandomState(3).randint(0, 60, (48, 40, 3)).astype(np.uint8)
-    noise[6:42, 16:24] = 240
-    return Image.fromarray(noise)
-
-
-def write_twenty_odd_files(folder: Path) -> dict[str, bool]:
-    """Write files of twenty kinds; whether each can be read."""
-    rgb = a_digit()
-    array = np.asarray(rgb)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    rgb.save(folder / "01_turned.JPG", exif=turned)
-    rgb.convert("CMYK").save(folder / "02_cmyk.jpg")
-    rgb.convert("L").save(folder / "03_grey.jpeg")
-    rgb.convert("1").save(folder / "04_bits.tif")
-    rgb.convert("P").save(folder / "05_palette.png", transparency=0)
-    rgb.convert("RGBA").save(folder / "06_alpha.webp")
-    rgb.convert("LA").save(folder / "07_grey_alpha.png")
-    Image.fromarray(array[..., 0].astype(np.uint16) * 257).save(folder / "08_sixteen.png")
-    Image.fromarray(array[..., 0].astype(np.float32) / 255).save(folder / "09_float.tiff")
-    rgb.save(folder / "10_animated.gif", save_all=True, append_images=[ImageOps.invert(rgb)])
-    rgb.save(folder / "11_png_inside.jpg", "PNG")
-    rgb.save(folder / "12_zwölf 猫\n.bmp")
-    rgb.resize((1, 1)).save(folder / "13_dot.png")
-    rgb.resize((900, 3)).save(folder / "14_strip.png")
-    rgb.save(folder / "15_cut.jpg")
-    cut = (folder / "15_cut.jpg").read_bytes()
-    (folder / "15_cut.jpg").write_bytes(cut[: len(cut) // 2])
-    (folder / "16_empty.png").write_bytes(b"")
-    (folder / "17_text.png").write_text("=HYPERLINK(1)")
-    (folder / "18_bomb.bmp").write_bytes(
-        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 90000, 90000, 1, 24, *(0,) * 6)
-    )
-    Image.new("1", (1, 60000)).save(folder / "19_narrow.png")
-    (folder / "20_gone.png").symlink_to(folder / "nowhere")
-    unreadable = {f"{number}" for number in (15, 16, 17, 18, 19, 20)}
-    return {path.name: path.name[:2] not in unreadable for path in sorted(folder.iterdir())}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -159,6 +119,25 @@ def test_csv_and_table(digits: Callable[[str], Path], tmp_path: Path, capsys: py
     assert "=one.png" in table and " %" in table and "error: no such file" in table
 
 
+def test_overlays_beside_the_pictures_are_no_pictures(
+    digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_digit().save(tmp_path / "a.png")
+    argv = ("--model", str(digits("AMU")), str(tmp_path), "--explain", str(tmp_path / "why"))
+    for _ in range(2):
+        [row] = rows_of(capsys, *argv)
+        assert row["image"] == str(tmp_path / "a.png") and Path(row["overlay"]).is_file()
+
+
+def test_a_closed_standard_input(
+    digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_digit().save(tmp_path / "a.png")
+    monkeypatch.setattr("sys.stdin", None)
+    found = rows_of(capsys, "--model", str(digits("AMU")), str(tmp_path / "a.png"), "-")
+    assert [row["error"] for row in found] == [None, "standard input is closed"]
+
+
 def test_no_picture_at_all(digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [row] = rows_of(capsys, "--model", str(digits("AMU")), str(tmp_path), status=1)
     assert row["error"] == "no picture in this folder"
@@ -181,7 +160,8 @@ def test_errors_are_one_line(digits: Callable[[str], Path], tmp_path: Path, caps
 
 def process(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(Path(predict.__file__)), *argv]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=interruptible, **options)
 
 
 def test_a_reader_that_goes_away(digits: Callable[[str], Path], tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from modeling.selection import Tuning, accuracy_percent
 from modeling.text_classifier import build_text_classifier
 from modeling.top_classes import top_classes
 from trainers.classes import write_classes
-from trainers.prompts import check_prompt_source, choose_prompts
+from trainers.prompts import check_prompt_source, choose_prompts, warn_of_indistinct_texts
 from trainers.stores import MAPS_TYPES, check_feature_settings, code_of, feature_settings, open_store
 
 FINAL_MODELS = ("last_step", "best_val", "best_test")
@@ -138,6 +138,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         )
         # Classes along the last axis in memory too: another layout would change the last digits of products.
         self.text_weights = columns.t().contiguous()
+        warn_of_indistinct_texts(self.text_weights, self.classnames, self.cfg.MODEL.BACKBONE.NAME)
         self.build_method()
         self.encoders = self._frozen_encoders()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modeling.clip_backbone import CLIPBackbone
+from modeling.clip_backbone import CLIPBackbone, load_clip
 from modeling.precision import Precision
 from modeling.text_classifier import (
     IMAGENET_TEMPLATES,
@@ -18,6 +18,7 @@ from modeling.text_classifier import (
     build_text_classifier,
     encode_prompts,
     fill_templates,
+    indistinct_classes,
     read_prompt_file,
     tokenize,
     zero_shot_logits,
@@ -156,3 +157,9 @@ def test_zero_shot_logits_by_hand() -> None:
     found = zero_shot_logits(features, weights, logit_scale=100.0)
     torch.testing.assert_close(found, torch.tensor([[60.0, 100.0], [0.0, 80.0]]))
     assert torch.equal(features, before)
+
+
+def test_classes_with_one_and_the_same_text() -> None:
+    columns = build_text_classifier(load_clip("tiny"), [["a one"], ["a cat"], ["a two"], ["a dog"], ["one, two"], ["two, one"]])
+    assert indistinct_classes(columns) == [[1, 3]]
+    assert indistinct_classes(columns[:, ::2] * 7) == []

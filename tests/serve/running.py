@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.interruptible import interruptible
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -28,7 +30,13 @@ def serving(model: Path, *argv: str) -> Iterator[Server]:
     """Serve a model at a free port until the block ends."""
     command = [sys.executable, "-m", "serve", "--model", str(model), "--port", "0", "--device", "cpu", *argv]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=REPOSITORY
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=REPOSITORY,
+        preexec_fn=interruptible,
     ) as process:
         try:
             assert process.stdout is not None and process.stderr is not None
