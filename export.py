@@ -125,7 +125,7 @@ def pictures_at(path: str) -> list[Any]:
     from prediction.listing import list_pictures
 
     pictures = []
-    for listed in islice(list_pictures([path], sys.stdin.buffer), CHECKED):
+    for listed in islice(list_pictures([path], getattr(sys.stdin, "buffer", None)), CHECKED):
         if listed.error:
             raise OSError(f"--images {listed.path}: {listed.error}")
         pictures.append(read_image(listed.path))

@@ -14,9 +14,17 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Return every image at any depth, sorted; links to folders are not followed, so that it always ends."""
+    """Return every image at any depth, sorted; links to folders are not followed, so that it always ends.
+
+    Raises:
+        OSError: If a folder cannot be read; its images would be missing without a word.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
     found = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=stop):
         folders[:] = filter(is_ours, folders)
         found += [Path(parent, name) for name in files if is_image(name)]
     return sorted(found)

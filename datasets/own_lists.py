@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def _text_of(path: Path) -> str:
 
 
 def _csv_lines(text: str, reading: Reading) -> Iterator[tuple[int, Cells]]:
-    first = next((line for line in text.split("\n") if line.strip()), "")
+    first = next((line for line in re.split("[\r\n]", text) if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] | None = None
@@ -119,7 +120,7 @@ def _header(cells: list[str], line: int, reading: Reading) -> list[str]:
 
 def _json_lines(text: str, reading: Reading) -> Iterator[tuple[int, Cells]]:
     # Not splitlines, which also parts at letters that JSON allows within a text.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(re.split("\r\n?|\n", text), start=1):
         if not line.strip():
             continue
         try:
@@ -149,7 +150,7 @@ def _read_row(line: int, cells: Cells, reading: Reading) -> None:
     elif problem := _image_problem(path, reading.path.parent):
         reading.fault(line, problem)
     else:
-        image = Path(os.path.normpath(reading.path.parent / path))
+        image = _image(path, reading.path.parent)
         earlier = reading.lines.setdefault(str(image), line)
         if earlier != line:
             reading.fault(line, f"{path!r} is listed on line {earlier} already")
@@ -164,6 +165,10 @@ def _text(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) else None
 
 
+def _image(path: str, folder: Path) -> Path:
+    return Path(os.path.normpath(folder / path))
+
+
 def _image_problem(path: str, folder: Path) -> str:
     """Say why a path cannot be used; empty if it can."""
     if not path:
@@ -172,10 +177,11 @@ def _image_problem(path: str, folder: Path) -> str:
         return f"{path!r} is no path"
     if not Path(path).is_absolute() and Path(os.path.normpath(path)).parts[:1] == (os.pardir,):
         return f"{path!r} leaves the folder of the list; give an absolute path, or move the list"
+    image = _image(path, folder)
     try:
-        if (folder / path).is_file():
+        if image.is_file():
             return ""
-        state = "is no file" if (folder / path).exists() else "does not exist"
+        state = "is no file" if image.exists() else "does not exist"
     except (OSError, UnicodeEncodeError) as error:  # such as a name that is too long
         return f"{path[:80]!r} cannot be read ({getattr(error, 'strerror', None) or error})"
     return f"image {path!r} {state}"

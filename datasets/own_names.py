@@ -1,6 +1,7 @@
 """classnames.txt beside own images: what the folders or labels are called in sentences."""
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,14 +26,20 @@ def class_names(folder: Path, classes: Sequence[str]) -> list[str]:
     path = folder / CLASSNAMES_FILE
     if not path.is_file():
         return list(classes)
-    longest_first = sorted(classes, key=len, reverse=True)
+    # Disks and editors write letters with accents in one or two signs; only classes that differ in that are held apart.
+    spell = _composed if len(set(map(_composed, classes))) == len(set(classes)) else str
+    longest_first = sorted(map(spell, classes), key=len, reverse=True)
     names: dict[str, str] = {}
-    for named, name in read_list(path, lambda line: parse_line(line, longest_first), form=FORM):
+    for named, name in read_list(path, lambda line: parse_line(spell(line), longest_first), form=FORM):
         if names.setdefault(named, name) != name:
             raise ValueError(f"{path} gives {named!r} two names, {names[named]!r} and {name!r}")
-    if unnamed := [name for name in classes if name not in names]:
+    if unnamed := [name for name in classes if spell(name) not in names]:
         raise ValueError(f"{path} has no name for {shortened(unnamed)}; its lines are {FORM}")
-    return [names[name] for name in classes]
+    return [names[spell(name)] for name in classes]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def parse_line(line: str, longest_first: Sequence[str]) -> tuple[str, str]:

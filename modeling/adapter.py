@@ -64,7 +64,7 @@ class KnownClasses(NamedTuple):
 
     def spread(self, logits: Tensor) -> Tensor:
         """Put logits (N, K) in the places of their classes, (N, C); an unknown class gets 0."""
-        spread = logits.new_zeros(len(logits), self.num_classes)
+        spread = logits.new_zeros(logits.shape[0], self.num_classes)  # exporters take len() for a fixed number
         spread[:, self.labels.to(logits.device)] = logits
         return spread
 

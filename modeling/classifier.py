@@ -5,6 +5,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from modeling.given_images import as_list, check_lengths, rgb_of
+from modeling.given_images import as_list, check_lengths, square_of
 from modeling.model_folder import LoadedModel, load_model_folder, write_model_folder
 
 METHODS = {"amu": "AMU", "raft": "RAFT", "zeroshot": "ZeroshotCLIP"}
@@ -121,6 +122,17 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found: np.ndarray[Any, Any] = self.classes_[logits.argmax(dim=1).numpy()]
         return found
 
+    def score(self, images: Any, labels: Any, sample_weight: Any = None) -> float:
+        """Return the share of images whose label is predicted, in [0, 1]; labels of any kind, unlike scikit-learn's.
+
+        Raises:
+            ValueError: If there is not one label per image, or no image.
+        """
+        images, column = as_list(images), _column(labels)
+        check_lengths(images, column)
+        pairs = zip(self.predict(images).tolist(), column.tolist(), strict=True)
+        return float(np.average([found == label for found, label in pairs], weights=sample_weight))
+
     def save(self, folder: Path | str) -> None:
         """Write the model folder, which ``load`` and predict.py read.
 
@@ -170,14 +182,18 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         numbered = enumerate(as_list(images))
         parts = []
         while group := list(islice(numbered, _BATCH)):
-            squares = torch.stack([info.recipe.square(rgb_of(item, number)) for number, item in group])
-            parts.append(score(model, squares, device).adapted.float().cpu())
+            squares = torch.stack([square_of(item, number, info.recipe) for number, item in group])
+            logits = score(model, squares, device).adapted.float().cpu()
+            for (number, _), finite in zip(group, logits.isfinite().all(dim=1).tolist(), strict=True):
+                if not finite:
+                    raise ArithmeticError(f"the model's scores of image {number} are no finite numbers")
+            parts.append(logits)
         return torch.cat(parts) if parts else torch.empty(0, model.num_classes)
 
     def _check_parameters(self) -> None:
-        if self.method not in METHODS:
+        if self.method not in tuple(METHODS):  # a list has no hash
             raise ValueError(f"unknown method {self.method!r}; accepted are {', '.join(METHODS)}")
-        if not 0 <= self.validation_fraction < 1:
+        if not isinstance(self.validation_fraction, Real) or not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be from 0 to below 1, got {self.validation_fraction!r}")
         if isinstance(self.templates, str):
             raise ValueError(f"templates must be a list of sentences, got the text {self.templates!r}")
@@ -237,7 +253,7 @@ def _saved_labels(loaded: LoadedModel) -> np.ndarray[Any, Any]:
 
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
-        if random_state < 0:
-            raise ValueError(f"random_state must not be negative, got {random_state}")
+        if not 0 <= random_state < 2**32:
+            raise ValueError(f"random_state must be from 0 to below 2**32, got {random_state}")
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

@@ -17,6 +17,7 @@ from modeling.aux_encoder import AuxEncoder
 from modeling.clip_backbone import CLIPBackbone
 from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
 from modeling.losses import region_logits
+from modeling.model_info import number
 from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
 from modeling.region_attention import RegionAttention
 from modeling.text_classifier import zero_shot_logits
@@ -269,32 +270,44 @@ def build_head(method: str, tensors: Mapping[str, Tensor], choices: Mapping[str,
     """Build a head from its state dict and choices.
 
     Raises:
-        ValueError: If the method or a choice is unknown or something has another shape.
+        ValueError: If the method or a choice is unknown or cannot be, or something has another shape.
         KeyError: If a tensor or a choice is missing.
-        TypeError: If there is one choice too many.
         RuntimeError: If there is one tensor too many.
     """
     columns, settings = tensors["text_columns"], dict(choices)
-    if "fusion_alpha" in settings:
-        settings["fusion_alpha"] = float(settings["fusion_alpha"])
     if method == AMUHead.method:
-        weight = tensors["adapter.fc.weight"]
-        if weight.dim() != 2:
-            raise ValueError(f"adapter.fc.weight has shape {tuple(weight.shape)}; (C, F) is wanted")
-        known = _known_classes(settings.pop("known"), num_rows=len(weight), num_classes=columns.shape[1])
-        power = float(settings.pop("uncertainty_power"))
-        head: Head = AMUHead(columns, weight, known=known, uncertainty_power=power, **settings)
+        head: Head = _amu_head(columns, tensors["adapter.fc.weight"], settings)
     elif method == RAFTHead.method:
         pooling = RegionAttention(backbone.attention_pool, pooling=settings.pop("pooling")).requires_grad_(False)
         pooling.to(columns.device, tensors["region_attention.positional_embedding"].dtype)
-        head = RAFTHead(columns, tensors["background_column"], pooling, **settings)
+        alpha = number(settings.pop("fusion_alpha"), "fusion_alpha")
+        head = RAFTHead(columns, tensors["background_column"], pooling, fusion_alpha=alpha)
     elif method == ZeroShotHead.method:
         head = ZeroShotHead(columns)
     else:
         accepted = ", ".join(kind.method for kind in (AMUHead, RAFTHead, ZeroShotHead))
         raise ValueError(f"unknown method {method!r}; accepted are {accepted}")
+    if settings:
+        raise ValueError(f"{method} has no choice {next(iter(settings))!r}")
     head.load_state_dict(dict(tensors))
     return head
+
+
+def _amu_head(columns: Tensor, weight: Tensor, settings: dict[str, Any]) -> AMUHead:
+    """Build the head from its choices, which are taken out of ``settings``."""
+    if weight.dim() != 2:
+        raise ValueError(f"adapter.fc.weight has shape {tuple(weight.shape)}; (C, F) is wanted")
+    if not isinstance(standardize := settings.pop("standardize"), bool):
+        raise ValueError(f'"standardize" must be true or false, got {standardize!r}')
+    return AMUHead(
+        columns,
+        weight,
+        fusion_alpha=number(settings.pop("fusion_alpha"), "fusion_alpha"),
+        uncertainty=str(settings.pop("uncertainty")),
+        uncertainty_power=number(settings.pop("uncertainty_power"), "uncertainty_power"),
+        standardize=standardize,
+        known=_known_classes(settings.pop("known"), num_rows=len(weight), num_classes=columns.shape[1]),
+    )
 
 
 def _known_classes(known: Any, *, num_rows: int, num_classes: int) -> KnownClasses | None:
@@ -303,8 +316,11 @@ def _known_classes(known: Any, *, num_rows: int, num_classes: int) -> KnownClass
         if num_rows != num_classes:
             raise ValueError(f"the adapter has {num_rows} rows for {num_classes} classes")
         return None
-    labels, rows = (torch.tensor(part, dtype=torch.long) for part in known)
+    try:
+        labels, rows = (torch.tensor(part, dtype=torch.long) for part in known)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f'"known" must be null or two lists of whole numbers, got {str(known)[:40]}') from error
     inside = bool(((labels >= 0) & (labels < num_classes)).all() and ((rows >= 0) & (rows < num_rows)).all())
-    if labels.shape != rows.shape or not inside:
+    if labels.dim() != 1 or labels.shape != rows.shape or not inside:
         raise ValueError(f'"known" does not match {num_rows} rows of the adapter to {num_classes} classes')
     return KnownClasses(labels, rows, num_classes)

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from dassl.utils.images import read_image, to_rgb
+from modeling.pixels import PixelRecipe
 
 ACCEPTED = "a path, a Pillow image or a uint8 array (H, W, 3) or (H, W)"
 
@@ -21,17 +23,26 @@ def as_list(images: Any) -> list[Any]:
     """Return pictures one by one.
 
     Args:
-        images: A sequence, an array (N, H, W, 3) or (N, H, W), or a column of a table.
+        images: A sequence, an array (N, H, W, 3) or (N, H, W), an array of paths, or a column of a table.
 
     Raises:
         ValueError: If it is a single picture.
         TypeError: If it cannot be gone through.
     """
-    if is_path(images) or isinstance(images, (bytes, Image.Image)) or (_is_numbers(images) and images.ndim < 3):
+    if is_path(images) or isinstance(images, (bytes, Image.Image)) or _is_single(images):
         raise ValueError("a list of images is wanted, not a single one; write [image]")
     if not isinstance(images, Iterable):
         raise TypeError(f"a list of images is wanted, not a {type(images).__name__}")
     return list(images)
+
+
+def _is_single(images: Any) -> bool:
+    """Tell one picture as an array; (H, W, 3) would else be taken for H grey ones that are 3 pixels wide."""
+    if not isinstance(images, np.ndarray) or images.shape == (0,):
+        return False
+    if not _is_numbers(images):
+        return images.ndim == 0
+    return images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (3, 4))
 
 
 def rgb_of(item: Any, number: int) -> Image.Image:
@@ -59,6 +70,20 @@ def rgb_of(item: Any, number: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(item)).convert("RGB")
 
 
+def square_of(item: Any, number: int, recipe: PixelRecipe) -> Tensor:
+    """Return what the encoders see of a picture, (size, size, 3), uint8.
+
+    Raises:
+        OSError, ValueError or TypeError: As ``rgb_of``.
+        ValueError: If it is too narrow.
+    """
+    picture = rgb_of(item, number)
+    try:
+        return recipe.square(picture)
+    except ValueError as error:
+        raise ValueError(f"image {number}{f' ({os.fspath(item)})' if is_path(item) else ''}: {error}") from error
+
+
 def _of_pillow(item: Image.Image, number: int) -> Image.Image:
     if 0 in item.size:
         raise ValueError(f"image {number} has no pixels, its size is {item.size}")
@@ -69,7 +94,7 @@ def _of_pillow(item: Image.Image, number: int) -> Image.Image:
 
 
 def _is_numbers(item: Any) -> bool:
-    return isinstance(item, np.ndarray) and item.dtype != object
+    return isinstance(item, np.ndarray) and item.dtype.kind in "biufc"
 
 
 def check_lengths(images: Sized, labels: Sized) -> None:

@@ -7,7 +7,7 @@ their checksums and looked for as in training.
 import json
 import os
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import torch
@@ -90,6 +90,12 @@ def load_model_folder(
         temperature=info.temperature,
     )
     return LoadedModel(model.to(device), info)
+
+
+def public_name(encoder: EncoderIdentity) -> str:
+    """Return what an encoder may be called elsewhere: a known name, or the name of its file without folders."""
+    known = {*BUNDLED_MODELS, *CLIP_FILES, *AUX_FILES}
+    return encoder.name if encoder.name in known else PureWindowsPath(encoder.name).name
 
 
 def _check_tensors(tensors: dict[str, Tensor], info: ModelInfo, path: Path) -> None:

@@ -149,7 +149,10 @@ def _parsed(content: Any) -> tuple[ModelInfo, str]:
     return info, _checksum(content, "weights_sha256")
 
 
-_ABOUT = ("calibration", "background_template", "data", "protocol", "metrics", "versions", "git_commit", "created")
+_ABOUT = (
+    *("calibration", "background_template", "data", "trained_on"),
+    *("protocol", "metrics", "versions", "git_commit", "created"),
+)
 
 
 def number(value: Any, name: str) -> float:
@@ -158,9 +161,12 @@ def number(value: Any, name: str) -> float:
     Raises:
         ValueError: If it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f'"{name}" must be a finite number, got {value!r}')
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # whole numbers know no limit
+        pass
+    raise ValueError(f'"{name}" must be a finite number, got {str(value)[:40]}')
 
 
 def _take(content: Any, dotted: str, kind: type) -> Any:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from modeling.clip_backbone import CLIPBackbone
 from modeling.few_shot_model import FewShotModel
-from modeling.model_folder import LoadedModel
-from modeling.preprocess import ChannelStatistics
+from modeling.model_folder import LoadedModel, public_name
+from modeling.preprocess import IDENTITY, ChannelStatistics, renormalize
 
 INPUT, OUTPUTS = "pixels", ("probabilities", "logits")
 TOLERANCE = 1e-4  # of a probability, and of a logit relative to the largest one
@@ -57,11 +57,10 @@ class _Traced(nn.Module):
         return self.aux_encoder
 
     def pixels_for(self, images: Tensor, target: ChannelStatistics) -> Tensor:
-        """``FewShotModel.pixels_for``, whose short way for equal statistics compares tensors."""
-        return (images * (self.statistics.std / target.std)) + (self.statistics.mean - target.mean) / target.std
+        return renormalize(images, self.statistics, target)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        images = (pixels - self.statistics.mean) / self.statistics.std
+        images = renormalize(pixels, IDENTITY, self.statistics)
         scores = self.head.score(self, images, attention=False)  # type: ignore[arg-type]
         return (scores.adapted / self.temperature).softmax(dim=-1), scores.adapted
 
@@ -131,7 +130,8 @@ def _write(loaded: LoadedModel, path: Path, pixels: Tensor, opset: int) -> None:
     for node in graph.graph.node:
         del node.metadata_props[:]  # the tracer's notes: source lines with paths of this machine
         node.doc_string = ""
-    onnx.checker.check_model(graph)
+    with _as_value_error("the exported model is no sound ONNX"):
+        onnx.checker.check_model(graph)
     onnx.save_model(graph, str(path))
 
 
@@ -139,6 +139,8 @@ def metadata_of(loaded: LoadedModel) -> dict[str, str]:
     """Return what the file says about itself (metadata_props): classes and how a picture becomes its input."""
     info = loaded.info
     size = info.recipe.size
+    encoder = info.aux_encoder
+    aux = {"aux_encoder": public_name(encoder), "aux_encoder_sha256": encoder.sha256} if encoder else {}
     preprocessing = {
         "colour": "RGB, upright, transparency on white",
         "resize": f"smaller edge to {size} pixels, longer edge floor({size} * longer / smaller)",
@@ -156,8 +158,9 @@ def metadata_of(loaded: LoadedModel) -> dict[str, str]:
             {"probabilities": "calibrated, (batch, classes)", "logits": "before temperature and softmax"}
         ),
         "temperature": repr(info.temperature),
-        "backbone": info.backbone.name,
+        "backbone": public_name(info.backbone),
         "backbone_sha256": info.backbone.sha256,
+        **aux,
     }
 
 
@@ -166,22 +169,36 @@ def compare(model: FewShotModel, path: Path | str, pixels: Tensor) -> dict[str, 
 
     Returns:
         For each output the largest difference; that of logits over the largest logit, or over 1 if that is smaller.
+
+    Raises:
+        ValueError: If onnxruntime does not run the file.
     """
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with _as_value_error("onnxruntime cannot read the exported model"):
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     largest = dict.fromkeys(OUTPUTS, 0.0)
     for part in (pixels, pixels[:1], pixels[1:]):
         scores = model(part)
         expected = (model.probabilities(scores), scores.adapted)
-        found: Sequence[Any] = session.run(list(OUTPUTS), {INPUT: part.numpy()})
+        with _as_value_error(f"onnxruntime cannot run the exported model on {len(part)} images"):
+            found: Sequence[Any] = session.run(list(OUTPUTS), {INPUT: part.numpy()})
         for name, ours, theirs in zip(OUTPUTS, expected, found, strict=True):
             scale = max(1.0, float(ours.abs().max()))
             gap = float(np.abs(ours.numpy() - theirs).max()) / scale if theirs.shape == ours.shape else float("inf")
             largest[name] = max(largest[name], gap) if gap == gap else gap
     return largest
+
+
+@contextmanager
+def _as_value_error(what: str) -> Iterator[None]:
+    """Turn the errors of onnx and onnxruntime, which have no common kind, into one."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{what}: {' '.join(str(error).split())}") from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from dassl.utils.image_names import is_image, is_ours
@@ -19,29 +20,36 @@ class Listed(NamedTuple):
     error: str = ""
 
 
-def list_pictures(paths: Iterable[str], stdin: IO[bytes]) -> Iterator[Listed]:
+def list_pictures(
+    paths: Iterable[str], stdin: IO[bytes] | None = None, *, without: str | None = None
+) -> Iterator[Listed]:
     """Yield the pictures that command line arguments stand for, in order.
 
     Args:
         paths: Files, which are taken whatever their names; folders, of which the pictures at any depth are taken in
             the order of their names; "-" for paths, one per line.
-        stdin: Where "-" reads them.
+        stdin: Where "-" reads them; None if that is closed.
+        without: A folder of which no picture is meant, as overlays are written to it.
     """
     for path in paths:
-        if path == STDIN:
+        if path != STDIN:
+            yield from _of_path(path, without)
+        elif stdin is None:
+            yield Listed(path, "standard input is closed")
+        else:
             for line in stdin:
                 if name := os.fsdecode(line).rstrip("\r\n"):
-                    yield from _of_path(name)
-        else:
-            yield from _of_path(path)
+                    yield from _of_path(name, without)
 
 
-def _of_path(path: str) -> Iterator[Listed]:
+def _of_path(path: str, without: str | None) -> Iterator[Listed]:
     if "\0" in path:
         yield Listed(path, "a path cannot hold a zero byte")
+    elif _is_same(path, without):
+        yield Listed(path, "overlays are written to this folder; give another by --explain")
     elif os.path.isdir(path):
         found = False
-        for listed in _below(path):
+        for listed in _below(path, without):
             found = True
             yield listed
         if not found:
@@ -54,7 +62,14 @@ def _of_path(path: str) -> Iterator[Listed]:
         yield Listed(path)
 
 
-def _below(folder: str) -> Iterator[Listed]:
+def _is_same(folder: str, without: str | None) -> bool:
+    try:
+        return without is not None and Path(folder).samefile(without)
+    except OSError:  # one of them is gone
+        return False
+
+
+def _below(folder: str, without: str | None) -> Iterator[Listed]:
     """Yield a folder's pictures; of one folder at a time the names are held. Links to folders are not followed."""
     try:
         with os.scandir(folder) as entries:
@@ -65,7 +80,7 @@ def _below(folder: str) -> Iterator[Listed]:
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            if is_ours(name) and not os.path.islink(path):
-                yield from _below(path)
+            if is_ours(name) and not os.path.islink(path) and not _is_same(path, without):
+                yield from _below(path, without)
         elif is_image(name):
-            yield from _of_path(path)
+            yield from _of_path(path, without)

@@ -3,19 +3,24 @@
 import re
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from modeling.few_shot_model import Scores
 from modeling.state_files import write_whole
 from prediction.rows import Row, printable
+from results.heat import COLOURS, heat_over
 
-_OPACITY = 0.55
+_SIDE = 224  # pixels that a map of attention is drawn with at least
 _LONGEST = 60  # characters of a picture's name that its overlay's name keeps
 
 
@@ -26,42 +31,51 @@ def overlay_path(folder: Path, number: int, image: str) -> Path:
 
 
 def write_overlay(row: Row, square: Tensor, scores: Scores, path: Path) -> None:
-    """Draw the explanation of one picture.
+    """Draw the explanation of one picture into a file, which appears whole or not at all; else as ``draw_overlay``.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    write_whole(path, partial(draw_overlay, row, square, scores))
+
+
+def draw_overlay(row: Row, square: Tensor, scores: Scores, stream: IO[bytes]) -> None:
+    """Draw the explanation of one picture as a PNG.
 
     Args:
         row: What is said about it.
         square: What the encoders see, (size, size, 3), uint8.
         scores: Of this picture alone, (1, ...).
-        path: The PNG.
-
-    Raises:
-        OSError: If it cannot be written.
+        stream: Where the PNG goes.
     """
     attention = scores.attention
     figure = _attention_figure(square, attention[0]) if attention is not None else _parts_figure(row, square, scores)
-    best, clip = row.adapted[0], row.zero_shot[0]
-    title = f"{printable(best.name)} {100 * best.probability:.1f} %  (zero-shot {printable(clip.name)} "
-    figure.suptitle(f"{title}{100 * clip.probability:.1f} %)", fontsize=9, parse_math=False)
+    best, clip = (
+        f"{_short(guess.name)} {100 * guess.probability:.1f} %" for guess in (row.adapted[0], row.zero_shot[0])
+    )
+    figure.suptitle(f"{best}  (zero-shot {clip})", fontsize=9, parse_math=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # class names may be in any script
-        write_whole(path, lambda stream: figure.savefig(stream, format="png", dpi=120))
+        figure.savefig(stream, format="png", dpi=120)
 
 
 def _attention_figure(square: Tensor, attention: Tensor) -> Figure:
-    """The picture, then where the class token looks in it and where the background token does: (2, h, w)."""
-    figure = Figure(figsize=(7.5, 2.9), layout="constrained")
-    titles = ("what CLIP sees", "class attention", "background attention")
-    for axes, title, heat in zip(figure.subplots(1, 3), titles, (None, *attention), strict=True):
-        _show(axes, square, title)
-        if heat is not None:
-            drawn = axes.imshow(
-                heat.float().cpu().numpy(),
-                extent=(0, square.shape[1], square.shape[0], 0),
-                interpolation="bilinear",
-                cmap="magma",
-                alpha=_OPACITY,
-            )
-            figure.colorbar(drawn, ax=axes, shrink=0.8).ax.tick_params(labelsize=6)
+    """The picture, then where the class token looks in it and where the background token does: (2, h, w).
+
+    Both maps share one scale from 0, so that even attention looks even.
+    """
+    figure = Figure(figsize=(7.5, 2.75), layout="constrained")
+    maps = attention.float().cpu().numpy()
+    highest = float(maps.max())
+    picture = Image.fromarray(square.numpy())
+    shown = [square.numpy(), *(np.asarray(heat_over(picture, heat, highest, side=_SIDE)) for heat in maps)]
+    places = figure.subplots(1, 3)
+    for axes, title, pixels in zip(
+        places, ("what CLIP sees", "class attention", "background attention"), shown, strict=True
+    ):
+        _show(axes, pixels, title)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, highest), COLOURS), ax=places, fraction=0.03, pad=0.01)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 
@@ -69,7 +83,7 @@ def _parts_figure(row: Row, square: Tensor, scores: Scores) -> Figure:
     """The picture, then what the logits of the likeliest classes are made of, above the mean of all classes."""
     figure = Figure(figsize=(7.5, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-    _show(left, square, "what the encoders see")
+    _show(left, square.numpy(), "what the encoders see")
     labels = [guess.label for guess in row.adapted]
     parts = {"zero-shot logit": scores.zero_shot}
     if scores.aux is not None and scores.weight is not None:
@@ -95,10 +109,15 @@ def _above_mean(logits: Tensor, labels: Sequence[int]) -> Any:
 
 
 def _names(row: Row) -> list[str]:
-    return [printable(guess.name)[:24] for guess in row.adapted]
+    return [_short(guess.name, 24) for guess in row.adapted]
 
 
-def _show(axes: Any, square: Tensor, title: str) -> None:
-    axes.imshow(square.numpy(), extent=(0, square.shape[1], square.shape[0], 0))
+def _short(name: str, longest: int = 48) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def _show(axes: Any, pixels: Any, title: str) -> None:
+    axes.imshow(pixels)
     axes.set_title(title, fontsize=8)
     axes.set_axis_off()

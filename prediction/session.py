@@ -1,9 +1,11 @@
 """From the command line's arguments to rows: load, read ahead, score a batch, write, go on."""
 
+import math
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +23,7 @@ from prediction.rows import WRITERS, Guess, Row
 from prediction.sink import open_sink
 
 MOST_WORKERS = 16
+NOT_FINITE = "the model's scores of it are no finite numbers"
 
 
 def predict(arguments: Namespace) -> int:
@@ -44,7 +47,7 @@ def predict(arguments: Namespace) -> int:
         writer = WRITERS[arguments.format](stream, topk=topk, explained=explain is not None)
         rows = predict_rows(
             loaded,
-            list_pictures(arguments.paths, sys.stdin.buffer),
+            list_pictures(arguments.paths, getattr(sys.stdin, "buffer", None), without=arguments.explain),
             topk=topk,
             batch_size=arguments.batch_size,
             workers=arguments.workers or min(os.cpu_count() or 1, MOST_WORKERS),
@@ -67,7 +70,7 @@ def choose_device(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).cpu()  # "meta" holds no values
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"--device {name} cannot be used here: {reason}") from error
@@ -109,11 +112,13 @@ def predict_rows(
             if picture.square is None or scores is None:
                 yield Row(picture.path, error=picture.error)
                 continue
-            row = next(ranked)
-            row = Row(picture.path, row.adapted, row.zero_shot, row.weight)
-            if explain is not None:
-                row = _explained(row, picture, _only(scores, place), explain, number)
+            row = replace(next(ranked), image=picture.path)
             place += 1
+            if row.error:
+                yield row
+                continue
+            if explain is not None:
+                row = _explained(row, picture, _only(scores, place - 1), explain, number)
             yield row
 
 
@@ -138,12 +143,13 @@ def score(model: FewShotModel, squares: Tensor, device: torch.device, *, attenti
 
 
 def rank(loaded: LoadedModel, scores: Scores, topk: int) -> Iterator[Row]:
-    """Yield rows without paths of scores (N, ...)."""
+    """Yield rows without paths of scores (N, ...); of scores that are no finite numbers, an error alone."""
     adapted = _likeliest(loaded.model.probabilities(scores), loaded.info.classnames, topk)
     zero_shot = _likeliest(scores.zero_shot.softmax(dim=-1), loaded.info.classnames, topk)
     weights = [None] * len(adapted) if scores.weight is None else scores.weight.flatten().tolist()
     for ours, theirs, weight in zip(adapted, zero_shot, weights, strict=True):
-        yield Row("", ours, theirs, weight)
+        finite = all(math.isfinite(guess.probability) for guess in (*ours, *theirs))
+        yield Row("", ours, theirs, weight) if finite else Row("", error=NOT_FINITE)
 
 
 def _likeliest(probabilities: Tensor, classnames: Sequence[str], topk: int) -> list[list[Guess]]:
@@ -165,7 +171,7 @@ def _explained(row: Row, picture: Picture, scores: Scores, folder: Path, number:
     assert picture.square is not None
     path = overlay_path(folder, number, picture.path)
     write_overlay(row, picture.square, scores, path)
-    return Row(row.image, row.adapted, row.zero_shot, row.weight, overlay=str(path))
+    return replace(row, overlay=str(path))
 
 
 def _with_bar(rows: Iterator[Row], stream: IO[str]) -> Iterator[Row]:

@@ -18,13 +18,16 @@ def open_sink(output: str | None, *, for_programs: bool) -> Iterator[IO[str]]:
 
     Args:
         output: A file; None for standard output. Until it is whole it is called FILE.partial, and what is in that
-            stays if the work is interrupted.
+            stays if the work is interrupted. A pipe or a device is written to as it is; a link leads to its file.
         for_programs: Whether standard output is UTF-8 whatever the terminal's encoding is.
 
     Raises:
         OSError: If the file cannot be written.
+        ValueError: If standard output is closed.
     """
     if output is None:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed; give --output FILE")
         if isinstance(sys.stdout, io.TextIOWrapper):
             encoding = "utf-8" if for_programs else None
             sys.stdout.reconfigure(encoding=encoding, errors=_ODD_BYTES, newline="\n")
@@ -34,6 +37,11 @@ def open_sink(output: str | None, *, for_programs: bool) -> Iterator[IO[str]]:
     path = Path(output)
     if path.is_dir():
         raise IsADirectoryError(f"--output {output} is a folder; give a file")
+    if path.exists() and not path.is_file():  # to put a file in the place of /dev/null would harm the machine
+        with path.open("w", encoding="utf-8", errors=_ODD_BYTES, newline="") as stream:
+            yield stream
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:

@@ -21,6 +21,11 @@ from modeling.given_images import is_path, rgb_of
 from modeling.model_folder import LoadedModel, load_model_folder
 
 LIST_FILE = "images.jsonl"
+# What a fit decides by itself: other images than the given ones, other classes, or a place that is not its own.
+OWN_SETTINGS = (
+    *("OUTPUT_DIR", "RESUME", "SEED", "TRAINER.NAME", "TEST.SPLIT", "TEST.NO_TEST"),
+    *("DATASET.NAME", "DATASET.ROOT", "DATASET.SUBSAMPLE_CLASSES"),
+)
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,21 @@ def _train(fitting: Fitting, data: Path, run: Path) -> None:
     # All images are given to train on. The evaluation that ends a run is of held out ones, of no use but its record.
     settings: dict[str, Any] = {"DATASET.NUM_SHOTS": 0, "TEST.SPLIT": "val", "TEST.KEEP_PREDICTIONS": False}
     settings |= {"DATASET.VALIDATION": "full", "TEST.FIGURES": False, "FEATURES.STORE": _store(fitting)}
+    _check_settings(fitting.settings)
     if fitting.device is not None:
         settings["USE_CUDA"] = fitting.device.type == "cuda"
     for key, setting in {**settings, **fitting.settings}.items():
         argv += [str(key), str(setting)]
     execute(build_plan(build_parser().parse_args(argv)))
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    if own := [key for key in settings if key in OWN_SETTINGS]:
+        raise ValueError(f"settings cannot have {own[0]}, which fit decides by itself")
+    if settings.get("TEST.FINAL_MODEL") == "best_test":
+        raise ValueError(
+            "TEST.FINAL_MODEL cannot be 'best_test', fit has no test images; accepted are last_step, best_val"
+        )
 
 
 def _store(fitting: Fitting) -> str:

@@ -1,6 +1,7 @@
 """The model folder that a finished run leaves in its run folder, for predict.py and for other machines."""
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from modeling.pixels import PixelRecipe
 from modeling.text_classifier import BACKGROUND_TEMPLATE
 from results.calibration import reliability
 from runs.config import RunPlan
+from runs.settings import read_settings
 from trainers.classes import class_keys
 
 _CHECKED = 8  # images on which the model folder must agree with the trainer
@@ -155,12 +157,20 @@ def expected_error(logits: Tensor, labels: Tensor) -> float:
     return reliability(confidence.numpy(), (predicted == labels).numpy()).ece
 
 
+def _trained_on(model_dir: str) -> dict[str, Any]:
+    """Return what an evaluated model was trained on, which is not told by the data that it was evaluated on."""
+    settings = read_settings(Path(model_dir)) or {}
+    subset = {name.lower(): settings.get(f"DATASET.{name}") for name in ("NUM_SHOTS", "SUBSAMPLE_CLASSES")}
+    return {"dataset_name": settings.get("DATASET.NAME"), **subset, "seed": settings.get("SEED")}
+
+
 def _about(plan: RunPlan, method: str, result: dict[str, Any]) -> dict[str, Any]:
     data = ("dataset", "dataset_name", "config", "num_shots", "seed", "subsample_classes", "mode")
     metrics = ("split", "total", "correct", "accuracy", "macro_f1", "zero_shot_accuracy", "branches")
     return {
         **({"background_template": BACKGROUND_TEMPLATE} if method == "RAFT" else {}),
         "data": {name: result[name] for name in data},
+        **({"trained_on": _trained_on(plan.model_dir)} if plan.model_dir else {}),
         "protocol": result["protocol"],
         "metrics": {name: result.get(name) for name in metrics},
         "versions": result["versions"],

@@ -5,27 +5,30 @@ import functools
 import io
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from modeling.model_folder import public_name
 from modeling.model_info import ModelInfo
 from prediction.rows import WRITERS, Row
 from serve.classify import Answer, Classifier, Upload
 from serve.guards import FAILED, LOOPBACK, Guards
 from serve.limits import Limits
-from serve.worker import AbandonedError, BusyError, Worker
+from serve.worker import BusyError, Worker
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
 SHOWN = {"AMU": "parts", "RAFT": "attention", "ZeroshotCLIP": "parts"}  # what an overlay shows
+_TEXTS, _TEXT_BYTES = 8, 10_000  # in a form beside its files; none is read
 TopK = Annotated[int, Query(ge=1, le=1000, description="classes in an answer")]
 
 
@@ -84,10 +87,11 @@ def build_app(classifier: Classifier, hosts: Collection[str] | None = LOOPBACK) 
     async def running(_: FastAPI) -> AsyncIterator[None]:
         worker.start()
         yield
-        worker.stop()
+        await asyncio.to_thread(worker.stop)  # meanwhile whoever waits is told
 
     # FastAPI's own pages about the interface load their scripts from other machines.
     app = FastAPI(title="Few-shot CLIP", docs_url=None, redoc_url=None, lifespan=running)
+    app.router.route_class = _uploads(limits)
     _add_error_handlers(app)
     _add_page(app)
     _add_facts(app, classifier.loaded.info, limits, worker)
@@ -95,10 +99,37 @@ def build_app(classifier: Classifier, hosts: Collection[str] | None = LOOPBACK) 
     return Guards(app, limits, hosts)
 
 
+def _uploads(limits: Limits) -> type[APIRoute]:
+    """Return routes whose forms hold no more files than are allowed, and next to nothing else.
+
+    By default a form may hold a thousand texts of a megabyte each, all in memory.
+    """
+
+    class Upload(Request):
+        def form(self, **_: Any) -> Any:
+            return super().form(max_files=limits.files, max_fields=_TEXTS, max_part_size=_TEXT_BYTES)
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def handler(request: Request) -> Response:
+                try:
+                    return await handle(Upload(request.scope, request.receive))
+                except StarletteHTTPException as error:
+                    if error.status_code == 400 and error.detail.startswith("Too many files"):
+                        raise HTTPException(413, f"more files than the limit of {limits.files}") from error
+                    raise
+
+            return handler
+
+    return Route
+
+
 def _add_page(app: FastAPI) -> None:
     for address, name in FILES.items():
         answer = functools.partial(FileResponse, PAGE / name)
-        app.add_api_route(address, _endpoint(answer), include_in_schema=False, methods=["GET"])
+        app.add_api_route(address, _endpoint(answer), include_in_schema=False, methods=["GET", "HEAD"])
 
 
 def _endpoint(answer: Callable[[], Response]) -> Callable[[], Any]:
@@ -130,8 +161,8 @@ def describe(info: ModelInfo, limits: Limits) -> dict[str, Any]:
     return {
         "method": info.method,
         "classes": info.classnames,
-        "backbone": _last_part(info.backbone.name),
-        "aux_encoder": _last_part(aux.name) if aux else None,
+        "backbone": public_name(info.backbone),
+        "aux_encoder": public_name(aux) if aux else None,
         "metrics": numbers,
         "temperature": info.temperature,
         "overlay": SHOWN.get(info.method, "parts"),
@@ -149,54 +180,61 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _last_part(name: str) -> str:
-    """Return "ViT-B/16" as it is, and of a path the file's name."""
-    is_path = name.startswith(("/", "~", ".", "\\")) or PureWindowsPath(name).drive or name.count("/") > 1
-    return PureWindowsPath(name).name if is_path else name
-
-
 def _add_predictions(app: FastAPI, classifier: Classifier, worker: Worker) -> None:
-    limits = classifier.limits
 
-    async def answers(files: Sequence[UploadFile], topk: int, explain: bool) -> list[Answer]:
+    async def answers(request: Request, files: Sequence[UploadFile], topk: int, explain: bool) -> list[Answer]:
         uploads = [Upload(file.filename or "", file.file, file.size or 0) for file in files]
         abandoned = threading.Event()
         work = functools.partial(classifier.answers, uploads, topk=topk, explain=explain, abandoned=abandoned)
         try:
-            return await asyncio.wrap_future(worker.submit(work))
-        except (BusyError, AbandonedError) as error:
-            raise HTTPException(503, str(error) or "the server is stopping") from error
+            done = asyncio.wrap_future(worker.submit(work))
+        except BusyError as error:
+            raise HTTPException(503, str(error)) from error
+        leaving = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait((done, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                raise HTTPException(503, "the client has gone")  # which nobody reads
+            return done.result()
         finally:
             abandoned.set()
+            for future in (leaving, done):
+                future.cancel()
 
     @app.post("/api/predict", response_model=PredictionModel, responses=REFUSALS)
     async def predict(
+        request: Request,
         image: Annotated[UploadFile, File(description="the picture")],
         topk: TopK = 5,
         explain: Annotated[bool, Query(description="whether the answer has an overlay")] = False,
     ) -> dict[str, Any]:
         """Classify one picture."""
-        [answer] = await answers([image], topk, explain)
+        [answer] = await answers(request, [image], topk, explain)
         if answer.row.error:
             raise HTTPException(answer.status, answer.row.error)
         return _as_objects([answer.row], topk, explained=explain)[0]
 
     @app.post("/api/predict-batch", response_model=BatchModel, responses=REFUSALS)
     async def predict_batch(
+        request: Request,
         images: Annotated[list[UploadFile], File(description="the pictures")],
         topk: TopK = 5,
         form: Annotated[Literal["json", "csv", "both"], Query(alias="format")] = "json",
     ) -> Any:
         """Classify many pictures; one that cannot be read is a row with an error."""
-        if len(images) > limits.files:
-            raise HTTPException(413, f"{len(images)} files are more than the limit of {limits.files}")
-        rows = [answer.row for answer in await answers(images, topk, explain=False)]
+        rows = [answer.row for answer in await answers(request, images, topk, explain=False)]
         topk = min(topk, len(classifier.loaded.info.classnames))
         table = _written("csv", rows, topk, explained=False) if form != "json" else None
         if form == "csv":
             disposition = {"content-disposition": 'attachment; filename="predictions.csv"'}
             return Response(table, media_type="text/csv; charset=utf-8", headers=disposition)
         return {"predictions": _as_objects(rows, topk, explained=False), "csv": table}
+
+
+async def _left(request: Request) -> None:
+    """Return when the client is no longer there."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _written(form: str, rows: Sequence[Row], topk: int, *, explained: bool) -> str:

@@ -2,11 +2,9 @@
 
 import base64
 import io
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import torch
@@ -15,7 +13,7 @@ from PIL import UnidentifiedImageError
 from dassl.utils.images import decode_image
 from modeling.few_shot_model import Scores
 from modeling.model_folder import LoadedModel
-from prediction.overlays import overlay_path, write_overlay
+from prediction.overlays import draw_overlay
 from prediction.rows import Row, printable
 from prediction.session import rank, score
 from serve.limits import Limits
@@ -125,7 +123,7 @@ class Classifier:
                 continue
             scores = score(self.loaded.model, read.square[None], self.device, attention=True)
             [row] = rank(self.loaded, scores, topk)
-            yield replace(row, image=read.name, overlay=_overlay(row, read.square, scores))
+            yield replace(row, image=read.name, overlay="" if row.error else _overlay(row, read.square, scores))
 
 
 def shown_name(name: str) -> str:
@@ -135,7 +133,6 @@ def shown_name(name: str) -> str:
 
 
 def _overlay(row: Row, square: torch.Tensor, scores: Scores) -> str:
-    with tempfile.TemporaryDirectory(prefix="overlay-") as folder:
-        path = overlay_path(Path(folder), 1, "picture")
-        write_overlay(row, square, scores, path)
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    stream = io.BytesIO()
+    draw_overlay(row, square, scores, stream)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

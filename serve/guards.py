@@ -22,6 +22,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 FAILED = "this request failed; the server's log says why"
+STOPPING = "the server is stopping"
 _LOG = logging.getLogger("serve")
 
 
@@ -32,17 +33,20 @@ class _BodyRefusedError(Exception):
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, guards: "Guards", receive: Receive, send: Send) -> None:
+    def __init__(self, guards: "Guards", scope: Scope, receive: Receive, send: Send) -> None:
         self.guards = guards
         self._receive = receive
         self._send = send
         self.size = 0
         self.started = False
         self.refusal: tuple[int, str] | None = None
+        headers = _decoded(scope)
+        self.sending = "content-length" in headers or "transfer-encoding" in headers
+        self.asks_first = headers.get("expect", "").lower() == "100-continue"
 
     async def receive(self) -> Message:
         """Pass a part of the body on, unless the body has become too large."""
-        message = await self._receive()
+        message = await self._receive_any()
         if message["type"] == "http.request":
             more = len(message.get("body", b""))
             self.size += more
@@ -61,14 +65,27 @@ class _Exchange:
         if self.refusal is not None:
             return
         if message["type"] == "http.response.start":
+            await self._hear_out()
             self.started = True
             kept = [pair for pair in message.get("headers", []) if pair[0].lower().decode("latin-1") not in HEADERS]
             message = {**message, "headers": [*kept, *_encoded(HEADERS)]}
         await self._send(message)
 
-    async def answer(self, status: int, error: str) -> None:
-        """Send an error, if no answer has begun."""
+    async def _receive_any(self) -> Message:
+        message = await self._receive()
+        self.asks_first = False
+        self.sending = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def _hear_out(self) -> None:
+        """Drop what is still being sent: who sends does not listen, and would find the connection reset."""
+        while self.sending and not self.asks_first:
+            await self._receive_any()
+
+    async def answer(self, status: int, error: str, *, at_once: bool = False) -> None:
+        """Send an error, if no answer has begun; ``at_once`` also to one who is still sending."""
         self.refusal = None
+        self.sending = self.sending and not at_once
         if self.started:
             return
         body = json.dumps({"error": error}).encode()
@@ -95,7 +112,7 @@ class Guards:
     def __init__(self, app: ASGIApp, limits: Limits, hosts: Collection[str] | None = LOOPBACK) -> None:
         self.app = app
         self.limits = limits
-        self.hosts = hosts
+        self.hosts = None if hosts is None else {name.lower() for name in hosts}
         self.inside = 0
         self.held = 0
 
@@ -104,30 +121,35 @@ class Guards:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(self, receive, send)
+        exchange = _Exchange(self, scope, receive, send)
+        try:
+            await asyncio.wait_for(self._answer(scope, exchange), self.limits.seconds)
+        except asyncio.TimeoutError:
+            error = f"no answer within {self.limits.seconds:g} seconds; send fewer pictures"
+            await exchange.answer(504, error, at_once=True)
+        except asyncio.CancelledError:  # as the server stops, and nobody waits for this task
+            await exchange.answer(503, STOPPING, at_once=True)
+
+    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         refusal = self._refusal(scope)
+        if refusal is None:
+            refusal = await self._let_in(scope, exchange)
         if refusal is not None:
             await exchange.answer(*refusal)
-            return
+
+    async def _let_in(self, scope: Scope, exchange: _Exchange) -> tuple[int, str] | None:
         counted = int(scope["method"] == "POST")
         self.inside += counted
         try:
-            await self._answer(scope, exchange)
-        finally:
-            self.inside -= counted
-            self.held -= exchange.size
-
-    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
-        try:
-            await asyncio.wait_for(self.app(scope, exchange.receive, exchange.send), self.limits.seconds)
-        except asyncio.TimeoutError:
-            await exchange.answer(504, f"no answer within {self.limits.seconds:g} seconds; send fewer pictures")
+            await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if exchange.refusal is None:
                 _LOG.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-                await exchange.answer(500, FAILED)
-        if exchange.refusal is not None:
-            await exchange.answer(*exchange.refusal)
+                return 500, FAILED
+        finally:
+            self.inside -= counted
+            self.held -= exchange.size
+        return exchange.refusal
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = _decoded(scope)

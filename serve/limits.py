@@ -17,6 +17,7 @@ class Limits:
         pixels: Width times height of one picture; a few bytes may claim any size.
         seconds: From a request's first byte to its answer.
         requests: POST requests that are uploading, waiting or being answered.
+        connections: To clients; a process may often have no more than 1024 files and connections open.
     """
 
     file_bytes: int = 20 * MEGABYTE
@@ -26,6 +27,7 @@ class Limits:
     pixels: int = 50_000_000
     seconds: float = 60.0
     requests: int = 128
+    connections: int = 512
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -1,8 +1,10 @@
 """From the command line's arguments to a running server."""
 
 import ipaddress
+import logging
 import socket
 import sys
+import warnings
 from argparse import Namespace
 
 import uvicorn
@@ -12,6 +14,7 @@ from prediction.session import choose_device
 from serve.app import build_app
 from serve.arguments import limits_of
 from serve.classify import Classifier
+from serve.connections import connections
 from serve.guards import LOOPBACK
 
 BACKLOG = 256
@@ -49,9 +52,13 @@ def serve(arguments: Namespace) -> None:
         local = is_loopback(listening)
         if not local:
             print(f"warning: every machine that reaches {arguments.host} can use this server", file=sys.stderr)
+        # A damaged picture can cause thousands of warnings about its metadata.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)
         app = build_app(classifier, (*LOOPBACK, arguments.host) if local else None)
         config = uvicorn.Config(
             app,
+            http=connections(limits),  # type: ignore[arg-type]  # called like the classes that are asked for
             log_level="warning",
             access_log=False,
             server_header=False,

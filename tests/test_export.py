@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 import export
 import modeling.onnx_export
 from dassl.utils import read_image
+from modeling.few_shot_model import AMUHead, FewShotModel, build_head
 from modeling.model_folder import LoadedModel, load_model_folder
-from modeling.model_info import INFO_FILE
-from modeling.onnx_export import INPUT, OPSETS, OUTPUTS, TOLERANCE, compare, export_onnx
+from modeling.model_info import INFO_FILE, EncoderIdentity
+from modeling.onnx_export import INPUT, OPSETS, OUTPUTS, TOLERANCE, compare, export_onnx, metadata_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -113,6 +115,45 @@ def test_a_file_that_differs_is_not_written(
     line = error_of(capsys, "--model", str(finished("ZeroshotCLIP").folder), "--output", str(path))
     assert "model.onnx is not written: probabilities of onnxruntime and torch differ by" in line
     assert path.read_text() == "earlier" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("labels", [[2, 0], [1], []])
+def test_models_for_classes_that_the_adapter_does_not_know(
+    labels: list[int], finished: Any, tmp_path: Path, image_root: Path
+) -> None:
+    """As base-to-new evaluation makes them; the batch must stay dynamic, which the check sees."""
+    loaded = load_model_folder(finished("AMU").folder)
+    head = loaded.model.head
+    assert isinstance(head, AMUHead)
+    choices = {**head.choices(), "known": [labels, list(range(len(labels)))]}
+    changed = build_head("AMU", head.state_dict(), choices, loaded.model.backbone)
+    model = FewShotModel(loaded.model.backbone, changed, aux_encoder=loaded.model.aux_encoder)
+    pixels = pixels_of(image_root, loaded)[:4]
+    differences = export_onnx(LoadedModel(model, loaded.info), tmp_path / "known.onnx", pixels)
+    assert max(differences.values()) <= TOLERANCE
+
+
+def test_what_onnxruntime_does_not_run_is_one_line(
+    finished: Any, exported: Exported, tmp_path: Path, image_root: Path
+) -> None:
+    loaded = load_model_folder(finished("ZeroshotCLIP").folder)
+    graph = onnx.load(exported("ZeroshotCLIP"))
+    graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(graph, tmp_path / "two.onnx")
+    with pytest.raises(ValueError, match="cannot run the exported model on 30 images"):
+        compare(loaded.model, tmp_path / "two.onnx", pixels_of(image_root, loaded))
+    (tmp_path / "none.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="cannot read the exported model"):
+        compare(loaded.model, tmp_path / "none.onnx", pixels_of(image_root, loaded))
+
+
+def test_the_file_names_no_folder_of_this_machine(finished: Any) -> None:
+    loaded = load_model_folder(finished("AMU").folder)
+    info = replace(
+        loaded.info, backbone=EncoderIdentity("/home/me/x.pt", "1"), aux_encoder=EncoderIdentity("weights/y.pt", "2")
+    )
+    told = metadata_of(LoadedModel(loaded.model, info))
+    assert [told[key] for key in ("backbone", "aux_encoder", "aux_encoder_sha256")] == ["x.pt", "y.pt", "2"]
 
 
 def test_a_wrong_file_does_not_compare(finished: Any, exported: Exported, image_root: Path) -> None:

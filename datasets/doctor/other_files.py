@@ -27,16 +27,15 @@ def describe_other_files(root: Path, *, with_classes: bool) -> list[str]:
         if Path(parent) != root:  # beside the classes links are followed
             links += [Path(parent, name).name for name in folders if Path(parent, name).is_symlink()]
         for name in files:
+            if name in (CLASSNAMES_FILE, PROMPT_FILE) and Path(parent) == root:
+                continue
             if name.startswith("."):
                 hidden += 1
             elif not is_image(name):
                 endings[Path(name).suffix.lower() or "none"] += 1
             elif Path(parent) == root and with_classes:
                 loose += 1
-    for name in (CLASSNAMES_FILE, PROMPT_FILE):
-        if (root / name).is_file():
-            endings[Path(name).suffix] -= 1
-    return _lines(+endings, hidden, links, loose)
+    return _lines(endings, hidden, links, loose)
 
 
 def _lines(endings: Counter[str], hidden: int, links: list[str], loose: int) -> list[str]:

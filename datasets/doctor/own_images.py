@@ -12,6 +12,7 @@ from datasets.doctor.finding import examples, plural, printable
 from datasets.doctor.looking import Look, died_of, look_at
 from datasets.doctor.other_files import describe_other_files
 from datasets.doctor.prompts import describe_prompts
+from datasets.doctor.sentences import names_of_one_text, refused_sentences
 from datasets.doctor.workers import look_at_all
 from datasets.image_folder import PROMPT_FILE, folder_of, list_images
 from datasets.own_listing import check_listing
@@ -99,10 +100,14 @@ def _list(found: Examination) -> Split:
     found.names = [printable(name if name == key else f"{name} ({key})") for name, key in pairs]
     if (folder / CLASSNAMES_FILE).is_file():
         found.notes.append(f"class names are those of {CLASSNAMES_FILE}")
-    if (folder / PROMPT_FILE).is_file():
-        covered, problem = describe_prompts(folder / PROMPT_FILE, names)
+    prompts, problem = folder / PROMPT_FILE, ""
+    if prompts.is_file():
+        covered, problem = describe_prompts(prompts, names)
         found.notes.append(f"{PROMPT_FILE} has sentences for {covered} classes")
-        found.failures += [problem] if problem else []
+    problem = problem or refused_sentences(prompts if prompts.is_file() else None, names)
+    found.failures += [problem] if problem else []
+    same = names_of_one_text(names, found.names)
+    found.warnings += [same] if same else []
     return make_split(listing, names)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
 from results.figures.style import OVERLAY, PAGE_WIDTH, SMALL, new_figure, say_nothing_to_draw, shorten, styled
+from results.heat import heat_over
 
 MAPS = {
     "class_before": "class token,\nbefore tuning",
@@ -88,9 +89,8 @@ def overlay(image: Image.Image, attention: NDArray[np.float64], peak: float) -> 
     Returns:
         (_SIDE, _SIDE, 3), RGB.
     """
-    regions = Image.fromarray((matplotlib.colormaps[OVERLAY](attention / peak)[..., :3] * 255).astype(np.uint8))
-    colours = regions.resize(image.size, Image.Resampling.NEAREST)
-    return np.asarray(Image.blend(image.convert("L").convert("RGB"), colours, _OPACITY), dtype=np.uint8)
+    drawn = heat_over(image, attention, peak, colours=OVERLAY, resampling=Image.Resampling.NEAREST, heat_share=_OPACITY)
+    return np.asarray(drawn, dtype=np.uint8)
 
 
 def _draw_row(axes: NDArray[np.object_], row: AttentionRow) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from results.heat import heat_over, painted
+
 SIDE = 112
 QUALITY = 72
-COLOURS = "magma"  # brightness rises evenly with attention, also for colour-blind readers and in grey
-_GREY_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -66,27 +66,12 @@ def picture(image: Image.Image | str, alt: str) -> Picture:
 
 
 def overlay(image: Image.Image, attention: NDArray[Any], highest: float) -> Image.Image:
-    """Lay attention over an image: the image in grey, the colours from dark (none) to bright (the most).
-
-    Args:
-        image: The square image, (H, W).
-        attention: Attention of the regions, (h, w), at least 0.
-        highest: The attention that is shown brightest; the same for all maps that are to be compared.
-    """
-    from matplotlib import colormaps
-
-    scaled = np.clip(np.asarray(attention, np.float32) / max(highest, 1e-12), 0, 1)
-    side = (max(image.width, SIDE), max(image.height, SIDE))
-    smooth = Image.fromarray(scaled).resize(side, Image.Resampling.BILINEAR)
-    colours = Image.fromarray((colormaps[COLOURS](np.asarray(smooth))[..., :3] * 255).round().astype(np.uint8))
-    grey = image.convert("L").convert("RGB").resize(side, Image.Resampling.BICUBIC)
-    return Image.blend(colours, grey, _GREY_SHARE)
+    """Lay attention (h, w) over a square image, which is enlarged to a thumbnail if it is smaller."""
+    return heat_over(image, attention, highest, side=SIDE)
 
 
 def colour_scale() -> Picture:
     """Return the colours of the overlays from none to the most attention, for a legend."""
-    from matplotlib import colormaps
-
-    steps = (colormaps[COLOURS](np.linspace(0, 1, 128))[None, :, :3] * 255).round().astype(np.uint8)
+    steps = painted(np.linspace(0, 1, 128))[None]
     shown = picture(Image.fromarray(np.repeat(steps, 8, axis=0)), "")
     return Picture("from dark, no attention, to bright, the most", shown.source, 128, 8)

@@ -1,14 +1,17 @@
 "use strict";
 const at = (id) => document.getElementById(id);
 const WHY = {
-  attention: "Where the class token and the background token of RAFT's tuned pooling look in the picture.",
+  attention: "Where the class token and the background token of RAFT's tuned pooling look in the picture: bright where most.",
   parts: "The logits of the likeliest classes and what they are made of, each above its mean over all classes.",
 };
 let model = null;
 let csv = "";
 let asked = 0; // an answer that arrives after a newer question is dropped
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => {
+  if (share > 0.9995 && share < 1) return "> 99.9 %";
+  return share < 0.0005 && share > 0 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+};
 const plural = (word) => (word.endsWith("s") ? `${word}es` : `${word}s`);
 const counted = (number, word) => `${number.toLocaleString("en")} ${number === 1 ? word : plural(word)}`;
 
@@ -172,8 +175,8 @@ async function begin() {
     return;
   }
   const accuracy = model.metrics.accuracy;
-  const encoders = [model.backbone, model.aux_encoder].filter(Boolean).join(" and ");
-  at("lead").textContent = `${model.method} on ${encoders}, ${counted(model.classes.length, "class")}`
+  const encoders = `CLIP ${model.backbone}` + (model.aux_encoder ? ` and auxiliary encoder ${model.aux_encoder}` : "");
+  at("lead").textContent = `${model.method} with ${encoders}, ${counted(model.classes.length, "class")}`
     + (accuracy === undefined ? "" : `, accuracy ${accuracy.toFixed(1)} % on its test images`);
   const limits = model.limits;
   at("limits").textContent = `At most ${counted(limits.files, "picture")} at once of ${limits.file_bytes / 1e6} MB each.`;

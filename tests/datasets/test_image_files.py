@@ -1,5 +1,7 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +35,20 @@ def test_endings_nesting_and_hidden_files(tmp_path: Path, make_image: Make) -> N
         make_image(tmp_path / "owl" / name)
     (tmp_path / "owl" / "again").symlink_to(tmp_path)
     assert {path.relative_to(tmp_path / "owl").as_posix() for path in images_below(tmp_path / "owl")} == set(wanted)
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, make_image: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image(tmp_path / "owl" / "a.jpg")
+    make_image(tmp_path / "owl" / "locked" / "b.jpg")
+    scan = os.scandir
+
+    def refuse(folder: Any) -> Any:  # as the system does, but for root too
+        if str(folder).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="locked"):
+        images_below(tmp_path / "owl")

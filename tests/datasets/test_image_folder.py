@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import warnings
 from collections import Counter
@@ -140,6 +141,9 @@ def test_roots_that_do_not_fit(tmp_path: Path, make_image: Make, make_cfg: Calla
         ImageFolder(make_cfg(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match=r"neither a folder nor a list; lists end in .csv, .tsv, .jsonl"):
         list_images(Path(make_image(tmp_path / "file.jpg")))
+    os.mkfifo(tmp_path / "pipe.csv")  # reading it would wait for ever
+    with pytest.raises(ValueError, match=r"pipe.csv is neither a folder nor a list"):
+        list_images(tmp_path / "pipe.csv")
     with pytest.raises(ValueError, match="has no classes; expected two or more, as in"):
         ImageFolder(make_cfg(tmp_path))
     fill(tmp_path, make_image, owl=3)

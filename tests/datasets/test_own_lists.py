@@ -131,3 +131,24 @@ def test_all_faults_are_kept(folder: Path) -> None:
     with pytest.raises(DamagedListError, match=r"line 2: .* \(and 2 more lines with faults\)") as caught:
         read(folder, "path,label\nx.jpg,a\ny.jpg,a\na.jpg,\nb.jpg,b\n")
     assert len(caught.value.faults) == 3
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_json_lines_end_in_any_way(end: str, folder: Path) -> None:
+    rows = [json.dumps({"path": name, "label": "owl\u2028"}) for name in NAMES[:2]]
+    assert shown(read(folder, end.join([*rows, ""]), "list.jsonl"), folder)["all"] == {"owl": ["a.jpg", "b.jpg"]}
+
+
+def test_the_header_alone_tells_what_stands_between_cells(folder: Path) -> None:
+    text = "path,label\ra.jpg,a;b;c;d;e\rb.jpg,owl\r"
+    assert shown(read(folder, text), folder)["all"] == {"a;b;c;d;e": ["a.jpg"], "owl": ["b.jpg"]}
+
+
+def test_a_way_up_out_of_a_link_is_read_as_it_is_written(folder: Path, tmp_path_factory: Any, make_image: Make) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    make_image(elsewhere / "z.jpg")
+    (elsewhere / "deep").mkdir()
+    (folder / "link").symlink_to(elsewhere / "deep")
+    with pytest.raises(DamagedListError, match=r"line 2: image 'link/../z.jpg' does not exist"):
+        read(folder, "path,label\nlink/../z.jpg,owl\n")
+    assert shown(read(folder, "path,label\nlink/../a.jpg,owl\n"), folder)["all"] == {"owl": ["a.jpg"]}

@@ -1,8 +1,12 @@
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from datasets.own_names import class_names
+
+Form = Literal["NFC", "NFD"]
 
 
 def named(folder: Path, text: str, *classes: str) -> list[str]:
@@ -45,3 +49,14 @@ def test_folders_with_blanks(tmp_path: Path) -> None:
 def test_faults(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said):
         named(tmp_path, text, "n1", "n2")
+
+
+@pytest.mark.parametrize(("disk", "file"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_may_be_written_in_one_sign_or_two(disk: Form, file: Form, tmp_path: Path) -> None:
+    folder, line = unicodedata.normalize(disk, "thé vert"), unicodedata.normalize(file, "thé vert green tea\nn2 owl\n")
+    assert named(tmp_path, line, folder, "n2") == ["green tea", "owl"]
+
+
+def test_classes_that_differ_in_that_alone_are_held_apart(tmp_path: Path) -> None:
+    one, two = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    assert named(tmp_path, f"{one} first\n{two} second\n", one, two) == ["first", "second"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modeling.given_images import as_list, check_lengths, is_path, rgb_of
+from modeling.given_images import as_list, check_lengths, is_path, rgb_of, square_of
+from modeling.pixels import PixelRecipe
 
 
 def test_pictures_become_rgb(tmp_path: Path) -> None:
@@ -45,12 +46,28 @@ def test_a_picture_that_was_opened_but_is_cut_short() -> None:
 
 
 def test_one_picture_is_no_list() -> None:
-    for single in ("a.png", Path("a.png"), b"x", Image.new("RGB", (2, 2)), np.zeros((4, 4), np.uint8)):
+    arrays = [np.zeros((*shape, *depth), np.uint8) for shape in ((4, 4), (5, 6)) for depth in ((), (3,), (4,))]
+    for single in ("a.png", Path("a.png"), b"x", Image.new("RGB", (2, 2)), np.array("a.png"), *arrays):
         with pytest.raises(ValueError, match="a list of images is wanted"):
             as_list(single)
     with pytest.raises(TypeError, match="not a int"):
         as_list(3)
-    assert len(as_list(np.zeros((5, 4, 4), np.uint8))) == 5 and as_list(iter("ab")) == ["a", "b"]
+    assert len(as_list(np.zeros((5, 4, 6), np.uint8))) == 5 and as_list(iter("ab")) == ["a", "b"]
+
+
+def test_arrays_of_paths_and_of_nothing() -> None:
+    for kind in (str, object):
+        assert as_list(np.array(["a.png", "b.png"], dtype=kind)) == ["a.png", "b.png"]
+        assert all(map(is_path, as_list(np.array(["a.png", "b.png"], dtype=kind))))
+    assert as_list(np.array([])) == as_list([]) == as_list(np.zeros((0, 4, 4, 3), np.uint8)) == []
+
+
+def test_a_picture_that_is_too_narrow_is_named(tmp_path: Path) -> None:
+    narrow = Image.new("1", (1, 9_000_000))
+    narrow.save(tmp_path / "narrow.png")
+    for given, name in ((narrow, "image 2"), (tmp_path / "narrow.png", r"image 2 \(.*narrow\.png\)")):
+        with pytest.raises(ValueError, match=f"{name}: 1 x 9000000 pixels are too narrow"):
+            square_of(given, 2, PixelRecipe(8, "bicubic"))
 
 
 def test_lengths() -> None:

@@ -160,6 +160,8 @@ def test_zero_shot_logits_by_hand() -> None:
 
 
 def test_classes_with_one_and_the_same_text() -> None:
-    columns = build_text_classifier(load_clip("tiny"), [["a one"], ["a cat"], ["a two"], ["a dog"], ["one, two"], ["two, one"]])
+    columns = build_text_classifier(
+        load_clip("tiny"), [["a one"], ["a cat"], ["a two"], ["a dog"], ["one, two"], ["two, one"]]
+    )
     assert indistinct_classes(columns) == [[1, 3]]
     assert indistinct_classes(columns[:, ::2] * 7) == []

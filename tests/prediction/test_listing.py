@@ -74,3 +74,14 @@ def test_nothing_is_listed_before_it_is_asked_for(tree: Path) -> None:
     pictures = list_pictures(["-"], stream)
     assert stream.tell() == 0 and next(pictures) == Listed("a.JPG")
     assert stream.read() == b"b.png\n"
+
+
+def test_the_folder_of_overlays_is_left_out(tree: Path) -> None:
+    assert [item.path for item in list_pictures(["."], without="sub")] == ["./a.JPG", "./b.png"]
+    [own] = list_pictures(["./sub/"], without="sub")
+    assert own.path == "./sub/" and own.error.startswith("overlays are written to this folder")
+    assert [item.path for item in list_pictures(["sub"], without="gone")] == ["sub/c.webp"]
+
+
+def test_a_closed_standard_input(tree: Path) -> None:
+    assert list(list_pictures(["a.JPG", "-"], None)) == [Listed("a.JPG"), Listed("-", "standard input is closed")]

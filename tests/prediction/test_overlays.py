@@ -1,3 +1,4 @@
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from modeling.few_shot_model import Scores
-from prediction.overlays import overlay_path, write_overlay
+from prediction.overlays import draw_overlay, overlay_path, write_overlay
 from prediction.rows import Guess, Row
 
 GUESSES = [Guess("$x^$ \x1b猫", 2, 0.7), Guess("b", 0, 0.3)]
@@ -24,6 +25,9 @@ METHODS = {
 
 def drawn(scores: Scores, path: Path) -> Any:
     write_overlay(ROW, SQUARE, scores, path)
+    stream = io.BytesIO()
+    draw_overlay(ROW, SQUARE, scores, stream)
+    assert stream.getvalue() == path.read_bytes()
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB"))

@@ -6,7 +6,7 @@ import torch
 import prediction.session
 from modeling.model_folder import LoadedModel, load_model_folder
 from modeling.pixels import scaled
-from prediction.session import choose_device, rank, score
+from prediction.session import NOT_FINITE, choose_device, rank, score
 
 
 @pytest.fixture
@@ -39,9 +39,17 @@ def test_the_likeliest_first(loaded: LoadedModel) -> None:
     assert [len(row.adapted) for row in rank(loaded, scores, 1)] == [1] * 7
 
 
+def test_scores_that_are_no_numbers_are_errors_of_their_pictures(loaded: LoadedModel) -> None:
+    scores = score(loaded.model, SQUARES[:3], torch.device("cpu"))
+    scores.adapted[1, 0] = float("inf")
+    rows = list(rank(loaded, scores, 2))
+    assert [row.error for row in rows] == ["", NOT_FINITE, ""]
+    assert len(rows[0].adapted) == 2 and not rows[1].adapted and not rows[1].zero_shot
+
+
 def test_devices() -> None:
     assert choose_device("cpu").type == "cpu"
     assert choose_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("abacus", "cuda:99"):
+    for name in ("abacus", "cuda:99", "meta"):
         with pytest.raises(ValueError, match=f"--device {name} cannot be used here: "):
             choose_device(name)

@@ -1,4 +1,6 @@
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,33 @@ def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
         assert stream is sys.stdout
         stream.write("row\n")
     assert capsys.readouterr().out == "row\n"
+
+
+def test_a_closed_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with (
+        pytest.raises(ValueError, match="standard output is closed; give --output"),
+        open_sink(None, for_programs=True),
+    ):
+        pass
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    with open_sink(str(pipe), for_programs=True) as stream:
+        stream.write("row\n")
+    reader.join(timeout=30)
+    assert read == ["row\n"] and pipe.is_fifo() and [child.name for child in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_leads_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "there" / "rows.csv")
+    with open_sink(str(link), for_programs=True) as stream:
+        stream.write("row\n")
+    assert link.is_symlink() and (tmp_path / "there" / "rows.csv").read_text() == "row\n"

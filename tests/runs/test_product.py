@@ -85,6 +85,8 @@ def test_an_evaluation_writes_one_of_its_own(
     pixels = torch.rand(3, 3, 64, 64)
     assert torch.equal(one.model(pixels).adapted, other.model(pixels).adapted)
     assert one.info.temperature == other.info.temperature and other.info.about["data"]["mode"] == "eval"
+    of_training = {"dataset_name": "ImageFolder", "num_shots": 2, "subsample_classes": "all", "seed": 1}
+    assert other.info.about["trained_on"] == of_training and "trained_on" not in one.info.about
     on_validation = train_main("AMU", "--eval-only", "--model-dir", str(bare), "TEST.SPLIT", "val")
     assert torch.equal(load_model_folder(on_validation.folder).model(pixels).adapted, other.model(pixels).adapted)
 

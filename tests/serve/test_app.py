@@ -160,6 +160,13 @@ def test_too_many_files_and_too_large_requests(client_of: Clients) -> None:
     assert "large requests" in error_of(ask(client_of(held_bytes=1000), picture()), 503)
 
 
+def test_forms_hold_pictures_and_next_to_nothing_else(client_of: Clients) -> None:
+    client = client_of()
+    assert "limit of 200" in error_of(ask_batch(client, [("a", b"x")] * 1001), 413)
+    for texts in ([("t", (None, "x" * 20_000))], [("t", (None, "x"))] * 20):
+        error_of(client.post("/api/predict", files=[("image", ("a", picture())), *texts]), 400)
+
+
 def test_facts_hold_no_folder(client_of: Clients, classifier_of: Callable[..., Classifier]) -> None:
     content = client_of("AMU").get("/api/model").json()
     assert content["method"] == "AMU" and content["metrics"] == {"accuracy": 80.0}
@@ -167,7 +174,13 @@ def test_facts_hold_no_folder(client_of: Clients, classifier_of: Callable[..., C
     assert "/home" not in str(content) and "secret" not in str(content)
     assert client_of().get("/healthz").json() == {"status": "ok"}
     info = classifier_of().loaded.info
-    for name, shown in (("ViT-B/16", "ViT-B/16"), ("/home/me/x.pt", "x.pt"), ("weights/a/x.pt", "x.pt"), ("~/x", "x")):
+    for name, shown in (
+        ("ViT-B/16", "ViT-B/16"),
+        ("/home/me/x.pt", "x.pt"),
+        ("weights/x.pt", "x.pt"),
+        ("~/x", "x"),
+        (r"C:\me\x", "x"),
+    ):
         named = type(info)(**{**vars(info), "backbone": EncoderIdentity(name, "0")})
         assert application.describe(named, classifier_of().limits)["backbone"] == shown
 
@@ -274,6 +287,12 @@ def test_own_origin_can_post(client_of: Clients) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "["])
 def test_foreign_host_names_are_refused(host: str, client_of: Clients) -> None:
     assert "localhost" in error_of(client_of().get("/", headers={"host": host}), 421)
+
+
+def test_own_names_are_told_once_and_in_any_case(classifier_of: Callable[..., Classifier]) -> None:
+    with TestClient(build_app(classifier_of(), ("localhost", "localhost", "MyBox")), base_url="http://mybox") as client:
+        assert client.head("/").status_code == client.get("/healthz").status_code == 200
+        assert error_of(client.get("/", headers={"host": "x"}), 421) == "this server answers as localhost, mybox only"
 
 
 def test_any_host_name_where_the_server_is_open(classifier_of: Callable[..., Classifier]) -> None:

@@ -109,7 +109,41 @@ def test_many_pictures_become_a_table_and_csv(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert (tmp_path / "predictions.csv").read_text().startswith("image,error,class_1,probability_1")
+    browser.resize(400)
+    broken = """return [...document.querySelectorAll('#many .number, #many thead th')].filter((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getClientRects().length > 1;
+    }).map((cell) => cell.innerText)"""
+    assert browser.run(broken) == [] and browser.overflow() == 0
     assert browser.console() == []
+
+
+def test_explanations_can_be_read_in_narrow_windows(
+    browser: Browser, server_of: Callable[[str], Server], tmp_path: Path
+) -> None:
+    opened(browser, server_of("RAFT").address, width=400)
+    (tmp_path / "noise.png").write_bytes(picture())
+    choose(browser, tmp_path / "noise.png")
+    assert browser.run("return document.getElementById('overlay').clientWidth") > 600  # it is scrolled
+    assert browser.overflow() == 0
+
+
+def tab(browser: Browser) -> str:
+    """Press the tabulator, which WebDriver refuses to a chooser of files, and say what has the focus then."""
+    for kind in ("keyDown", "keyUp"):
+        browser._call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+    return str(browser.run("return document.activeElement.id || document.activeElement.className"))
+
+
+def test_keys_reach_everything(browser: Browser, server_of: Callable[[str], Server], tmp_path: Path) -> None:
+    opened(browser, server_of("AMU").address)
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in paths:
+        path.write_bytes(picture())
+    choose(browser, *paths)
+    browser.run("document.activeElement.blur()")
+    assert [tab(browser) for _ in range(3)] == ["files", "download", "table-box"]
 
 
 def test_a_broken_file_is_told_of(browser: Browser, server_of: Callable[[str], Server], tmp_path: Path) -> None:

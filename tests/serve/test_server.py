@@ -1,16 +1,20 @@
 """The server as a process: start, crowd, Ctrl-C, and what it refuses to start with."""
 
 import asyncio
+import io
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from serve.__main__ import main
 from serve.server import address_of, is_loopback, listen
@@ -61,7 +65,8 @@ def test_a_hundred_at_once_with_every_tenth_malformed(rounds: int, folder_of: Ca
         assert httpx.get(f"{server.address}/healthz", trust_env=False).json() == {"status": "ok"}
         assert server.process.poll() is None
         print(f"memory after each hundred: {[round(value) for value in memory]} MB")
-        assert memory[-1] < memory[0] + 30, memory  # 100 of these pictures decoded are 92 MB
+        # What is kept, not what is just in use: 100 of these pictures decoded are 92 MB.
+        assert min(memory[rounds // 2 :]) < memory[0] + 30, memory
 
 
 def test_ctrl_c_ends_it_quietly(folder_of: Callable[[str], Path]) -> None:
@@ -71,6 +76,23 @@ def test_ctrl_c_ends_it_quietly(folder_of: Callable[[str], Path]) -> None:
         out, err = server.process.communicate(timeout=20)
         assert server.process.returncode == 0 and err == "stopped\n" and out == ""
         assert time.monotonic() - begun < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_waits_is_told_that_it_ends(number: signal.Signals, folder_of: Callable[[str], Path]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (7000, 6000)).save(stream, "JPEG")  # takes a while to read, but not to send
+    with serving(folder_of("ZeroshotCLIP")) as server, ThreadPoolExecutor(2) as pool:
+        files = [("images", (str(index), stream.getvalue())) for index in range(60)]
+        post = partial(httpx.post, f"{server.address}/api/predict-batch", trust_env=False)
+        waiting = [pool.submit(post, files=files, timeout=60) for _ in range(2)]
+        time.sleep(3)
+        begun = time.monotonic()
+        server.process.send_signal(number)
+        _, err = server.process.communicate(timeout=30)
+        assert time.monotonic() - begun < 12 and "Traceback" not in err
+        assert [future.result(10).status_code for future in waiting] == [503, 503]
 
 
 def test_open_address_is_warned_of(folder_of: Callable[[str], Path]) -> None:

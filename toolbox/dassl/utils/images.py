@@ -33,6 +33,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BITS, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _FULL_SCALES = (1.0, 255.0, 65535.0)  # values that are white, where a file does not say which one is
 
@@ -98,17 +99,36 @@ def _formats() -> tuple[str, ...]:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the first frame of an opened image as RGB; raises what Pillow raises at damaged pixels."""
+    if getattr(image, "tile", None):  # not decoded yet
+        _mend_before_decoding(image)
     image.load()
-    upright: Any = image
+    upright: Any = eight_bit_grey(image, image.format) if image.mode in _DEEP_GREY else image
     turn = _UPRIGHT.get(orientation_of(image))
     if turn is not None:
-        upright = image.transpose(turn)
-    if image.mode in _DEEP_GREY:
-        upright = eight_bit_grey(upright, image.format)
+        upright = upright.transpose(turn)
     if upright.has_transparency_data:
         return _on_white(upright)
     converted: Image.Image = upright.convert("RGB")
     return converted
+
+
+def _mend_before_decoding(image: Any) -> None:
+    """Put right what Pillow 12 and 13 decode to other pixels than the file holds."""
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        if tags.get(ORIENTATION) in (5, 6, 7, 8):
+            image.filename = ""  # or it is mapped into memory with width and height swapped
+        if tags.get(_PLANAR) == 2 and set(tags.get(_BITS, ())) == {16} and image.tile[0][0] == "raw":
+            depth = ";16B" if tags.prefix == b"MM" else ";16L"  # it takes planes of 16 bits for 8 bits
+            image.tile = [part._replace(args=(part.args[0] + depth, *part.args[1:])) for part in image.tile]
+    key = image.info.get("transparency")
+    if image.format == "PNG" and key is not None:
+        # The transparent colour has the file's depth, by now the pixels have eight bits.
+        raw = str(image.tile[0][3])
+        if raw in ("L;2", "L;4"):
+            image.info["transparency"] = key * 255 // (2 ** int(raw[-1]) - 1)
+        elif raw == "RGB;16B":
+            image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -130,9 +150,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 def eight_bit_grey(image: Image.Image, source_format: str | None) -> Image.Image:
     """Scale grey values of 16 bits, 32 bits or floating point to eight bits.
 
-    Sixteen bits are scaled by their whole range, so that images stay comparable with one another. Where a file does not
-    say which value is white, it is the least of 1 (floating point only), 255 and 65535 that no value exceeds; values
-    below zero or above 65535 are stretched from the least to the greatest. What is not a number becomes black.
+    Sixteen bits (twelve in some TIFF files) are scaled by their whole range, so that images stay comparable with one
+    another. Where a file does not say which value is white, it is the least of 1 (floating point only), 255 and 65535
+    that no value exceeds; values below zero or above 65535 are stretched from the least to the greatest. What is not a
+    number becomes black, a transparent value white.
 
     Args:
         image: Of mode "I", "I;16..." or "F".
@@ -141,17 +162,27 @@ def eight_bit_grey(image: Image.Image, source_format: str | None) -> Image.Image
     Raises:
         ValueError: If no value is finite.
     """
-    values = np.asarray(image).astype(np.float64)
-    if image.mode.startswith("I;16") or source_format in ("PNG", "PPM"):
-        return _grey_from(values / 65535.0)
+    tags = getattr(image, "tag_v2", {})  # of TIFF
+    stored = np.asarray(image)
+    if image.mode == "I" and tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,):
+        stored = stored.view(np.uint32)
+    values = stored.astype(np.float64)
     finite = np.isfinite(values)
-    if not finite.any():
+    if image.mode.startswith("I;16") or (image.mode == "I" and source_format in ("PNG", "PPM")):
+        white, black = 4095.0 if tags.get(_BITS) == (12,) else 65535.0, 0.0
+    elif finite.any():
+        white, black = _white_and_black(values[finite], floating=image.mode == "F")
+    else:
         raise ValueError("no pixel is a finite number")
-    low, high = float(values[finite].min()), float(values[finite].max())
-    scales = [scale for scale in _FULL_SCALES if high <= scale and (scale > 1 or image.mode == "F")]
-    white, black = (scales[0], 0.0) if low >= 0 and scales else (high, low)
-    return _grey_from(np.where(finite, (values - black) / max(white - black, np.finfo(np.float64).tiny), 0.0))
-
-
-def _grey_from(shares: Any) -> Image.Image:
+    shares = (np.where(finite, values, black) - black) / max(white - black, np.finfo(np.float64).tiny)
+    if tags.get(_PHOTOMETRIC) == 0:  # low values are bright; Pillow minds that up to eight bits
+        shares = np.where(finite, 1.0 - shares, 0.0)
+    shares[values == image.info.get("transparency")] = 1.0
     return Image.fromarray(np.rint(shares * 255.0).astype(np.uint8))
+
+
+def _white_and_black(values: Any, *, floating: bool) -> tuple[float, float]:
+    """Return which of finite values are white and black where their file does not say it."""
+    low, high = float(values.min()), float(values.max())
+    scales = [scale for scale in _FULL_SCALES if high <= scale and (scale > 1 or floating)]
+    return (scales[0], 0.0) if low >= 0 and scales else (high, low)
