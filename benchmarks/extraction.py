@@ -29,6 +29,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Norma
 
 from benchmarks.full_size import write_clip, write_photographs
 from benchmarks.harness import alternate, check_agreement, describe_machine, spread, write_report
+from benchmarks.memory import highest_memory
 from benchmarks.region_attention import find_peak
 from dassl.data.datasets import Datum
 from dassl.utils import read_image
@@ -193,19 +194,6 @@ def extract_many(folder: Path, num_images: int) -> float:
     if rows != num_images:
         raise RuntimeError(f"{num_images} images were to be extracted, {rows} rows are there")
     return highest_memory()
-
-
-def highest_memory() -> float:
-    """Return the highest resident memory of this process so far in MiB.
-
-    Raises:
-        RuntimeError: Where there is no /proc. What getrusage says would be the parent's highest, if that is more.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError as error:
-        raise RuntimeError("memory can be measured on Linux only") from error
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def measure_memory(folder: Path, counts: Sequence[int]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
     python -m benchmarks.prediction --json prediction.json
 
 Speed: photographs on disk to rows, against the bare encoder on pixels that lie ready, in turns. Memory: the highest
-resident memory of ``python predict.py`` over few and over many pictures. Start-up: its seconds for one picture.
+resident memory of a process that does what ``python predict.py`` does over few and over many pictures. Start-up: its
+seconds for one picture.
 Without --model a model of the sizes of CLIP RN50 (and ResNet-50 for AMU) with random weights is made.
 """
 
@@ -35,6 +36,12 @@ from prediction.session import predict_rows
 REPOSITORY = Path(__file__).resolve().parent.parent
 METHODS = ("ZeroshotCLIP", "AMU")
 CLASSES = 100
+# A process says by itself what it took: what its parent is told may be the parent's own.
+_PREDICT = """import sys, predict
+if status := predict.main(sys.argv[2:]):
+    sys.exit(status)
+from benchmarks.memory import highest_memory
+open(sys.argv[1], "w").write(str(highest_memory()))"""
 
 
 def write_model(folder: Path, method: str, *, clip: str, aux: str, size: int, precision: str) -> Path:
@@ -105,23 +112,34 @@ def measure_speed(
 
 
 def run_predict(model: Path, names: Sequence[str], *flags: str) -> tuple[float, float]:
-    """Run predict.py in a process of its own and return its seconds and its highest resident memory in MiB."""
+    """Run predict.py in a process of its own and return its seconds and its highest resident memory in MiB.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        listing = Path(folder, "names.txt")
+        listing, memory = Path(folder, "names.txt"), Path(folder, "memory.txt")
         with listing.open("w", encoding="utf-8") as stream:
             stream.writelines(f"{name}\n" for name in names)
-        output = str(Path(folder, "rows.jsonl"))
-        command = [sys.executable, str(REPOSITORY / "predict.py"), "--model", str(model), "-", "--format", "jsonl"]
+        arguments = [
+            "--model",
+            str(model),
+            "-",
+            "--format",
+            "jsonl",
+            "--output",
+            str(Path(folder, "rows.jsonl")),
+            *flags,
+        ]
+        command = [sys.executable, "-c", _PREDICT, str(memory), *arguments]
+        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "toolbox"), os.environ.get("PYTHONPATH", "")])
         start = time.perf_counter()
         with listing.open("rb") as stdin:
-            process = subprocess.Popen([*command, "--output", output, *flags], stdin=stdin)
-            _, status, usage = os.wait4(process.pid, 0)
+            status = subprocess.run(command, stdin=stdin, env={**os.environ, "PYTHONPATH": path}).returncode
         seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"predict.py ended with status {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, usage.ru_maxrss * unit / 2**20
+        if status:
+            raise RuntimeError(f"predict.py ended with status {status}")
+        return seconds, float(memory.read_text())
 
 
 def measure_memory(model: Path, photographs: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from serve.worker import AbandonedError
 TOGETHER = 16  # pictures that are scored at once; between them it is seen whether anybody still waits
 _LONGEST_NAME = 120
 
-TOO_LARGE, NO_IMAGE, DAMAGED = 413, 415, 422  # what HTTP calls these faults
+TOO_LARGE, NO_IMAGE, DAMAGED, NOT_SCORED = 413, 415, 422, 500  # what HTTP calls these faults
 
 
 class Upload(NamedTuple):
@@ -91,7 +91,7 @@ class Classifier:
                     raise AbandonedError
                 group.append(self._read(upload))
             rows = self._explained(group, topk) if explain else self._rows(group, topk)
-            found += [Answer(row, read.status) for row, read in zip(rows, group, strict=True)]
+            found += [_answer(row, read) for row, read in zip(rows, group, strict=True)]
         return found
 
     def _read(self, upload: Upload) -> _Read:
@@ -124,6 +124,11 @@ class Classifier:
             scores = score(self.loaded.model, read.square[None], self.device, attention=True)
             [row] = rank(self.loaded, scores, topk)
             yield replace(row, image=read.name, overlay="" if row.error else _overlay(row, read.square, scores))
+
+
+def _answer(row: Row, read: _Read) -> Answer:
+    """The status is of the picture, or of the model that has no finite scores for a sound one."""
+    return Answer(row, NOT_SCORED if row.error and not read.error else read.status)
 
 
 def shown_name(name: str) -> str:

@@ -111,8 +111,10 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_images(root: Path, classes: Mapping[str, int] = CLASSES, *, size: tuple[int, int] = (64, 64)) -> Path:
-    """Write ROOT/<class>/<n>.png: noise around a colour and a bar that tell the classes apart."""
+def write_images(
+    root: Path, classes: Mapping[str, int] = CLASSES, *, size: tuple[int, int] = (64, 64), suffix: str = ".png"
+) -> Path:
+    """Write ROOT/<class>/<n>SUFFIX: noise around a colour and a bar that tell the classes apart."""
     for label, (name, count) in enumerate(classes.items()):
         random = np.random.RandomState(label)
         colour = random.randint(0, 255, 3)
@@ -120,7 +122,7 @@ def write_images(root: Path, classes: Mapping[str, int] = CLASSES, *, size: tupl
         for index in range(count):
             pixels = np.clip(colour + random.normal(0, 40, (size[1], size[0], 3)), 0, 255)
             pixels[8 * label : 8 * label + 8] = 255 - colour
-            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{index}.png")
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{index}{suffix}")
     return root
 
 

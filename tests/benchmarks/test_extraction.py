@@ -68,15 +68,6 @@ def test_many_images_are_extracted_from_few_files(tmp_path: Path) -> None:
     assert extraction.extract_many(tmp_path, 300) > 50
 
 
-def test_memory_cannot_be_measured_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path) -> str:
-        raise FileNotFoundError(self)
-
-    monkeypatch.setattr(Path, "read_text", refuse)
-    with pytest.raises(RuntimeError, match="on Linux only"):
-        extraction.highest_memory()
-
-
 def test_a_process_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="extracting 10 images failed"):

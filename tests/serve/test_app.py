@@ -267,6 +267,17 @@ def test_own_faults_are_no_secret_but_no_traceback(
         assert ask(client, picture()).status_code == 200
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_scores_that_are_no_numbers_are_the_servers_fault(
+    explain: bool, client_of: Clients, classifier_of: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of()
+    monkeypatch.setattr(classifier_of().loaded.model, "temperature", float("nan"))
+    assert "no finite numbers" in error_of(ask(client, picture(), explain=explain), 500)
+    rows = ask_batch(client, [("a.png", picture())]).json()["predictions"]
+    assert [row["error"] for row in rows] == ["the model's scores of it are no finite numbers"]
+
+
 def test_stopped_worker_is_not_healthy(client_of: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of()
     monkeypatch.setattr(Worker, "alive", lambda self: False)
