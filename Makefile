@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
-BENCH ?= docs/performance
+BENCH ?= output/performance
 CODE := train.py predict.py export.py parse_results.py prediction serve runs results sweep trainers modeling features \
 	datasets downloads pretraining scripts benchmarks toolbox/dassl tests/golden.py
 
@@ -67,7 +67,7 @@ bench: setup  ## time the fast paths against the slow ones (see docs/performance
 	$(PY) -m benchmarks.extraction --json $(BENCH)/extraction.json
 	$(PY) -m benchmarks.whole_run --classes 4 --json $(BENCH)/whole_run.json
 	$(PY) -m benchmarks.sweep_cost --json $(BENCH)/sweep_cost.json
-	$(PY) -m benchmarks.prediction --json $(BENCH)/prediction.json
+	$(PY) -m benchmarks.prediction --photographs 60 --rounds 2 --counts 100 2000 --json $(BENCH)/prediction.json
 
 coverage: setup  ## run the tests and report coverage
 	$(PY) -m pytest --cov --cov-report=term

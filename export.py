@@ -1,11 +1,13 @@
 """Write a trained model as an ONNX file that needs neither torch nor this project."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from runs.command import carry_out, need_packages
 
 DESCRIPTION = """Write a model that train.py has trained as one ONNX file: pixels in, probabilities and logits out.
 
@@ -33,22 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run from the command line; an error is one line on stderr and exit status 1.
-
-    AMU_RAFT_TRACEBACK=1 shows where an error came from.
-    """
-    arguments = build_parser().parse_args(argv)
-    try:
-        export(arguments)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, RuntimeError, ArithmeticError, ImportError) as error:
-        if os.environ.get("AMU_RAFT_TRACEBACK"):
-            raise
-        print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 1
-    return 0
+    """Run from the command line and return the exit status."""
+    return carry_out(partial(export, build_parser().parse_args(argv)))
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -59,12 +47,7 @@ def export(arguments: argparse.Namespace) -> None:
         OSError: If a file is missing or cannot be written.
         ValueError: If the model is damaged, or the exported one gives other numbers.
     """
-    from importlib.util import find_spec
-
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise ImportError(
-            f"{', '.join(missing)} not installed: pip install -c constraints.txt -r requirements-export.txt"
-        )
+    need_packages(NEEDED, "requirements-export.txt")
     from modeling.model_folder import load_model_folder
     from modeling.onnx_export import export_onnx
 

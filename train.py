@@ -1,32 +1,22 @@
 """Train or evaluate one few-shot method: command line to frozen configuration to trainer to result.json."""
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from runs.arguments import build_parser
-from runs.errors import EXPECTED_ERRORS, one_line
+from runs.command import carry_out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run from the command line; bad input is one line on stderr and exit status 1.
-
-    AMU_RAFT_TRACEBACK=1 shows where an error came from.
-    """
+    """Run from the command line and return the exit status."""
     arguments = build_parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         run(arguments)
-    except KeyboardInterrupt:
-        print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
-        return 130
-    except EXPECTED_ERRORS as error:
-        if os.environ.get("AMU_RAFT_TRACEBACK"):
-            raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
+
+    return carry_out(work, stopped="stopped; the same command resumes from the last checkpoint")
 
 
 def run(arguments: Any) -> dict[str, Any]:

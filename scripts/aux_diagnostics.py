@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from tqdm import tqdm
 from datasets.json_file import write_json_file
 from results.diagnostics import Complementarity, complementarity
 from runs.arguments import build_parser
-from runs.errors import EXPECTED_ERRORS, one_line
+from runs.command import carry_out
 
 SCHEMA = 1
 
@@ -165,24 +166,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table, write JSON and the figure."""
     arguments = parse_arguments(argv)
     os.environ["TQDM_DISABLE"] = "1"  # the runs' own bars; there is one over all
-    try:
-        if arguments.figure:
-            from results.figures.output import check_format
+    return carry_out(partial(_diagnose, arguments))
 
-            check_format(arguments.figure)  # before minutes of training
-        measured = measure_all(arguments)
-        encoders = [as_complementarity(name, runs) for name, runs in measured.items()]
-        images = next(iter(measured.values()))[0].images
-        print(f"{about(arguments, images)}, seeds {' '.join(map(str, arguments.seeds))}")
-        print(render(encoders))
-        if arguments.json:
-            write_json_file(report(arguments, measured), arguments.json)
-        if arguments.figure:
-            draw(arguments, encoders, images)
-    except EXPECTED_ERRORS as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
+
+def _diagnose(arguments: argparse.Namespace) -> None:
+    if arguments.figure:
+        from results.figures.output import check_format
+
+        check_format(arguments.figure)  # before minutes of training
+    measured = measure_all(arguments)
+    encoders = [as_complementarity(name, runs) for name, runs in measured.items()]
+    images = next(iter(measured.values()))[0].images
+    print(f"{about(arguments, images)}, seeds {' '.join(map(str, arguments.seeds))}")
+    print(render(encoders))
+    if arguments.json:
+        write_json_file(report(arguments, measured), arguments.json)
+    if arguments.figure:
+        draw(arguments, encoders, images)
 
 
 def report(arguments: argparse.Namespace, measured: dict[str, list[Measured]]) -> dict[str, Any]:

@@ -16,14 +16,15 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from tabulate import tabulate
 from tqdm import tqdm
 
 from runs.arguments import build_parser
+from runs.command import carry_out
 from runs.config import build_plan
-from runs.errors import EXPECTED_ERRORS, one_line
 
 Setting = tuple[tuple[str, str], ...]
 
@@ -120,17 +121,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--unused", action="store_true", help="leave out the images that a run may choose settings on")
     arguments = parser.parse_args(argv)
     os.environ["TQDM_DISABLE"] = "1"  # one bar over all runs
-    try:
-        rows = compare(arguments)
-    except EXPECTED_ERRORS as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
+    return carry_out(partial(_print_comparison, arguments))
+
+
+def _print_comparison(arguments: argparse.Namespace) -> None:
+    rows = compare(arguments)
     keys = [axis.partition("=")[0] for axis in arguments.grid]
     headers = [*keys, *(f"{shots} shots" for shots in arguments.shots), "mean"]
     split = "validation images that no run chose on" if arguments.unused else "whole validation split"
     print(f"{arguments.trainer} on {arguments.dataset}, {split}, seeds {arguments.seeds}, accuracy ± std")
     print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
-    return 0
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from datasets.json_file import write_json_file
-from runs.errors import EXPECTED_ERRORS, one_line
+from runs.command import carry_out
 from scripts.validate import validation_accuracy
 from sweep.devices import environments
 from sweep.workers import in_processes
@@ -194,7 +194,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table and the K that it says, and write JSON."""
-    arguments = parse_arguments(argv)
+    return carry_out(partial(_study, parse_arguments(argv)))
+
+
+def _study(arguments: argparse.Namespace) -> None:
     views = [ONLINE, *map(str, sorted(set(arguments.views)))]
     # The long runs first, so that no process is left with one of them at the end.
     shots = sorted(set(arguments.shots), reverse=True)
@@ -204,20 +207,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             views, shots, arguments.trainers, arguments.datasets, sorted(set(arguments.seeds))
         )
     ]
-    try:
-        scores = score_all(runs, jobs=arguments.jobs)
-        if arguments.json:
-            write_report(arguments.json, scores)
-    except EXPECTED_ERRORS as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
+    scores = score_all(runs, jobs=arguments.jobs)
+    if arguments.json:
+        write_report(arguments.json, scores)
     print(f"whole validation splits, seeds {' '.join(map(str, arguments.seeds))}, accuracy in %")
     lines, pairs = compare(scores), compare_pairs(scores)
     print(render(lines))
     print(f"smallest K that is enough by data set: {smallest_enough(lines) or 'none of them'}\n")
     print(render_pairs(pairs))
     print(f"smallest K that is enough paired: {smallest_enough(pairs) or 'none of them'}")
-    return 0
 
 
 def write_report(path: Path, scores: Mapping[Run, float]) -> None:

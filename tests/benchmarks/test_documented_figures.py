@@ -62,3 +62,19 @@ def test_a_sweep() -> None:
         assert f"| {result[name]:.1f} |" in shown
     assert f"| {result['filled_store_seconds_a_run']['median']:.1f} |" in shown
     assert set(result["test_features_computed"].values()) == {1}
+
+
+def test_prediction() -> None:
+    *speeds, few, many, start = record("prediction")
+    shown = section("Prediction")
+    assert {speed["method"] for speed in speeds} == {"ZeroshotCLIP", "AMU"}
+    for speed in speeds:
+        bare, predict = (speed[f"{side}_images_per_second"]["median"] for side in ("encoder", "predict"))
+        share = "{:.0f} % ({:.0f} to {:.0f})".format(
+            *(100 * speed["share_of_encoder"][name] for name in ("median", "min", "max"))
+        )
+        assert f"| {speed['method']} | {bare:.1f} | {predict:.1f} | {share} |" in shown
+    memory = f"100 pictures: {few['peak_memory_mb']:.0f} MiB; 10,000 pictures: {many['peak_memory_mb']:.0f} MiB"
+    assert (few["pictures"], many["pictures"]) == (100, 10_000) and memory in shown
+    seconds = [start["seconds"][name] for name in ("median", "min", "max")]
+    assert "One picture with the tiny encoders: {:.1f} s ({:.1f} to {:.1f}; target 3)".format(*seconds) in shown

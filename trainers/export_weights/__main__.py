@@ -8,7 +8,7 @@ from typing import Any
 
 from dassl.utils import load_checkpoint
 from modeling.released_weights import write_adapter, write_attention_pool
-from runs.errors import EXPECTED_ERRORS, one_line
+from runs.command import carry_out
 from runs.settings import NOT_STATED, read_settings
 
 # Folder that the trained model of each method has in a run folder.
@@ -86,14 +86,13 @@ def saved_model(folder: Path, epoch: int | None) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export; bad input is one line on stderr and exit status 1."""
+    """Export and return the exit status."""
     arguments = build_parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         export(arguments.run_folder, arguments.file, epoch=arguments.load_epoch, force=arguments.force)
-    except EXPECTED_ERRORS as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
+
+    return carry_out(work)
 
 
 if __name__ == "__main__":

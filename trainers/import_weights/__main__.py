@@ -5,10 +5,11 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 from runs.arguments import build_parser as build_train_parser
+from runs.command import carry_out
 from runs.config import RunPlan, build_plan
-from runs.errors import EXPECTED_ERRORS, one_line
 from trainers.few_shot import FINAL_MODELS
 from trainers.import_weights.run_folder import write_run_folder
 
@@ -74,29 +75,26 @@ def plan_of(arguments: argparse.Namespace, pairs: list[str]) -> RunPlan:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import; bad input is one line on stderr and exit status 1."""
+    """Import and return the exit status."""
     arguments, pairs = parse(argv)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
-    try:
-        plan = plan_of(arguments, pairs)
-        cfg, stated = plan.cfg, "TEST.FINAL_MODEL" in pairs[::2]
-        if stated and cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
-            raise ValueError(
-                f"unknown TEST.FINAL_MODEL {cfg.TEST.FINAL_MODEL!r}; choose from {', '.join(FINAL_MODELS)}"
-            )
-        write_run_folder(arguments.file, cfg, classnames_file=arguments.classnames, selection_stated=stated)
-        if not stated:
-            print(UNKNOWN_SELECTION)
-    except EXPECTED_ERRORS as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
+    return carry_out(partial(_import, arguments, pairs))
+
+
+def _import(arguments: argparse.Namespace, pairs: list[str]) -> None:
+    plan = plan_of(arguments, pairs)
+    cfg, stated = plan.cfg, "TEST.FINAL_MODEL" in pairs[::2]
+    if stated and cfg.TEST.FINAL_MODEL not in FINAL_MODELS:
+        raise ValueError(f"unknown TEST.FINAL_MODEL {cfg.TEST.FINAL_MODEL!r}; choose from {', '.join(FINAL_MODELS)}")
+    write_run_folder(arguments.file, cfg, classnames_file=arguments.classnames, selection_stated=stated)
+    if not stated:
+        print(UNKNOWN_SELECTION)
     flags = ["--trainer", arguments.trainer, "--eval-only", "--model-dir", arguments.output_dir]
     flags += ["--dataset-config-file", arguments.dataset_config_file or plan.dataset]
     for name in ("root", "weights"):
         if value := getattr(arguments, name):
             flags += [f"--{name.replace('_', '-')}", value]
     print(f"evaluate it by: python train.py {shlex.join(flags)}")
-    return 0
 
 
 if __name__ == "__main__":
