@@ -22,7 +22,7 @@ REQUIREMENTS := requirements.txt requirements-serve.txt requirements-export.txt 
 $(STAMP): $(REQUIREMENTS) constraints.txt toolbox/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.10; run make PYTHON=/path/to/python3.10 or newer" >&2; exit 1; }
-	@echo "Setting up $(VENV): about 100 seconds and 6 GB, once"
+	@echo "Setting up $(VENV): two to three minutes and 6 GB, once"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "error: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	$(PIP) -c constraints.txt setuptools

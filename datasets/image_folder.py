@@ -10,6 +10,7 @@ from datasets.own_folders import list_folders
 from datasets.own_listing import Listing, check_listing
 from datasets.own_lists import LIST_ENDINGS, list_rows
 from datasets.own_names import class_names
+from datasets.own_readable import check_readable
 from datasets.own_split import describe_division, make_split, too_small
 from datasets.split_file import Split
 
@@ -41,6 +42,16 @@ class ImageFolder(FewShotDataset):
         self.prompt_file = PROMPT_FILE if self.has_own_prompts else ""  # type: ignore[misc]
         self._keys = {item.impath: listing.classes[item.label] for item in split.train}
         super().__init__(cfg, split, source=source, root=folder)
+        self._source = source
+
+    def check_images(self) -> None:
+        """Refuse images of this run that a glance shows to be damaged.
+
+        Raises:
+            OSError: Naming the first of them.
+        """
+        parts = (self.train_x, self.val, self.test)
+        check_readable((item.impath for part in parts for item in part or ()), self._source)
 
     @property
     def class_keys(self) -> list[str]:

@@ -16,7 +16,10 @@ def list_folders(root: Path) -> Listing:
     """
     split_folders = find_split_folders(root)
     if not split_folders:
-        return Listing("one folder per class", {UNDIVIDED: list_classes(root)})
+        classes = list_classes(root)
+        if misplaced := same_subfolders(root, classes):
+            warnings.warn(misplaced, stacklevel=2)
+        return Listing("one folder per class", {UNDIVIDED: classes})
     parts = {name: list_classes(folder, may_be_empty=name != "train") for name, folder in split_folders.items()}
     names = ", ".join(folder.name for folder in split_folders.values())
     return Listing(f"folders {names} with one folder per class in each", parts)
@@ -36,6 +39,9 @@ def find_split_folders(root: Path) -> dict[str, Path]:
         name = PARTS.get(folder.name.lower())
         found.setdefault(name, []).append(folder) if name else others.append(folder.name)
     if not found or (others and not ("train" in found and len(found) > 1)):
+        if found:
+            names = quoted(folder.name for folders in found.values() for folder in folders)
+            warnings.warn(f"{root}: {names} taken for a class; splits are train/ and val/ or test/", stacklevel=2)
         return {}
     if "train" not in found:
         raise ValueError(f"{root} has split folders but no train/; expected train/ and perhaps val/ and test/")
@@ -47,6 +53,17 @@ def find_split_folders(root: Path) -> dict[str, Path]:
     if others:
         warnings.warn(f"{root} has split folders; not read: {quoted(others)}", stacklevel=2)
     return {name: found[name][0] for name in ("train", "val", "test") if name in found}
+
+
+def same_subfolders(root: Path, classes: Classes) -> str:
+    """Say so if all class folders hold sub-folders of the same names, which may be the classes; else nothing."""
+    inner = [tuple(sub.name for sub in subfolders(root / name)) for name in classes]
+    if len(inner) < 2 or len(inner[0]) < 2 or len(set(inner)) > 1:
+        return ""
+    return (
+        f"{root}: the folders {quoted(classes)}, taken for classes, all hold {quoted(inner[0])}; if these are the "
+        "classes, call the folders around them train/, val/ and test/, or give one of them"
+    )
 
 
 def class_folders(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -8,7 +8,12 @@ from pathlib import Path
 from datasets.class_names import shortened
 
 UNDIVIDED = "all"
-PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # part by its spelling
+# Part by its spelling.
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 Classes = dict[str, list[Path]]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import sys
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +18,9 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from modeling.given_images import as_list, check_lengths, square_of
 from modeling.model_folder import LoadedModel, load_model_folder, write_model_folder
 
+_REPOSITORY = str(Path(__file__).resolve().parents[1])
+if _REPOSITORY not in sys.path:  # "" is there in its place, which os.chdir leads elsewhere
+    sys.path.append(_REPOSITORY)
 METHODS = {"amu": "AMU", "raft": "RAFT", "zeroshot": "ZeroshotCLIP"}
 _BATCH = 64
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,10 +101,7 @@ def read_info(folder: Path) -> tuple[ModelInfo, str]:
     if not folder.is_dir():
         raise FileNotFoundError(f"no model folder {folder}; give the run folder of a finished training")
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no {INFO_FILE}, which train.py writes at the end of a run of AMU, RAFT or ZeroshotCLIP; "
-            "of an older run, train.py --eval-only --model-dir writes one into its own output folder"
-        )
+        raise FileNotFoundError(f"{folder} has no {INFO_FILE}{_why_missing(folder)}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -112,6 +110,20 @@ def read_info(folder: Path) -> tuple[ModelInfo, str]:
         return _parsed(content)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _why_missing(folder: Path) -> str:
+    """Say what a folder without a model may be."""
+    below = (folder.glob("*/" * depth + INFO_FILE) for depth in range(1, 5))  # output/DATASET/TRAINER/CONFIG/seed
+    inside = [str(found.parent) for found in islice(chain.from_iterable(below), 3)]
+    if inside:
+        return f"; folders below that have one: {', '.join(inside)}"
+    if (folder / "settings.json").is_file() and not (folder / "result.json").is_file():
+        return ": this run has not come to its end; the same train.py command goes on with it"
+    return (
+        ", which train.py writes at the end of a run of AMU, RAFT or ZeroshotCLIP; of an older run, "
+        "train.py --eval-only --model-dir writes one into its own output folder"
+    )
 
 
 def _parsed(content: Any) -> tuple[ModelInfo, str]:

@@ -57,8 +57,8 @@ def read_prompt_file(path: Path | str, classnames: Iterable[str]) -> list[list[s
     if not path.is_file():
         raise FileNotFoundError(f"no prompt file at {path}")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"prompt file {path} is not JSON: {error}") from error
     if not isinstance(table, dict):
         raise ValueError(f"prompt file {path} must map class names to lists of sentences")

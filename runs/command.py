@@ -26,8 +26,14 @@ def carry_out(work: Callable[[], int | None], *, stopped: str = "stopped", inter
     except (*EXPECTED_ERRORS, ImportError) as error:
         if os.environ.get("AMU_RAFT_TRACEBACK"):
             raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}{_remedy(error)}", file=sys.stderr)
         return 1
+
+
+def _remedy(error: BaseException) -> str:
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    return "; set up by `make setup` and use its Python: source .venv/bin/activate"
 
 
 def need_packages(names: Sequence[str], requirements: str) -> None:
@@ -36,5 +42,7 @@ def need_packages(names: Sequence[str], requirements: str) -> None:
     Raises:
         ImportError: Naming them and how they are installed.
     """
+    import torch  # noqa: F401  without it the whole environment is another one
+
     if missing := [name for name in names if find_spec(name) is None]:
         raise ImportError(f"{', '.join(missing)} not installed: pip install -c constraints.txt -r {requirements}")

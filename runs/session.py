@@ -85,6 +85,7 @@ def _train_or_evaluate(plan: RunPlan, trainer: Any, record: RunRecord) -> dict[s
     elif plan.no_train:
         return {}
     else:
+        check_images(trainer)
         claim(plan.cfg, trainer)
         trainer.train()
         record.mark("training_and_evaluation", since)
@@ -116,6 +117,17 @@ def refuse_test_images(cfg: CfgNode) -> None:
             f"{name} is for evaluation: its images are test images; "
             "train on ImageNet and evaluate with --eval-only --model-dir RUN"
         )
+
+
+def check_images(trainer: Any) -> None:
+    """Let a data set that can tell damaged images do so, before minutes of training and before a folder is taken.
+
+    Raises:
+        OSError: If there are any.
+    """
+    check = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "check_images", None)
+    if check is not None:
+        check()
 
 
 def claim(cfg: CfgNode, trainer: Any) -> None:

@@ -119,12 +119,20 @@ def test_odd_files(trained: Train, tmp_path: Path) -> None:
     assert result["total"] == 3 + 3 + (10 + 13) - 11 - 4
 
 
-def test_a_cut_off_image_is_named(image_root: Path, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_images(Path("mine"), {"a": 2, "b": 2})
-    for path in root.rglob("*.png"):
-        path.write_bytes(path.read_bytes()[:-200])
-    message = error_of(capsys, "--data", str(root), *SMALL_RUN)
-    assert 'Cannot read the image "' in message and ".png" in message and "truncated" in message
+def test_damaged_images_stop_a_run_before_it_trains_and_it_goes_on_once_they_are_gone(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_images(Path("mine"), {"one": 10, "two": 10})
+    cut = root / "one" / "3.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    argv = ["--trainer", "AMU", "--data", str(root), *SMALL_RUN, "DATASET.NUM_SHOTS", "0"]  # all images
+    assert train.main(argv) == 1
+    printed = capsys.readouterr()
+    [line] = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert 'Cannot read the image "' in line and "3.png" in line and "truncated" in line
+    assert line.endswith("lists all that is wrong") and "epoch [" not in printed.out
+    cut.unlink()
+    assert train.main(argv) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             text, whole = examine_own(own, arguments)
         else:
             if arguments.root is None:
-                parser.error(f"benchmarks need --root; no path of own images is among {arguments.names}")
+                parser.error(
+                    f"benchmarks need --root; own images need a path, and {arguments.names} has none that exists"
+                )
             entries = find_entries(arguments.names or ["all"], catalog)
             check_root(arguments.root)
             findings = inspect_all(entries, arguments.root, deep=arguments.deep)

@@ -120,7 +120,7 @@ def _count(found: Examination, split: Split, shots: int) -> None:
     if not split.test:
         found.failures.append("no test images: give each class two images or more")
     if not split.val:
-        found.notes.append("no validation images: nothing can be chosen on them (TEST.FINAL_MODEL best_val)")
+        found.notes.append("no validation images: training holds some of the training images out, if there are enough")
     if short := [name for name, number in zip(found.names, train, strict=True) if number < shots]:
         found.warnings.append(
             f"classes with fewer than {shots} training images, which are taken whole: {len(short)}, {examples(short)}"

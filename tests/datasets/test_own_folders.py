@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets.own_folders import list_folders
+from datasets.own_folders import find_split_folders, list_folders
+from tests.conftest import write_images
 from tests.datasets.test_image_folder import fill
 
 Make = Callable[[Path], str]
@@ -74,3 +75,24 @@ def test_broken_links(tmp_path: Path, make_image: Make) -> None:
     (root / "owl" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     with pytest.raises(ValueError, match=r"no files, but broken links or devices: '.*gone.jpg'; remove them"):
         list_folders(root)
+
+
+def test_other_spellings_of_splits(tmp_path: Path) -> None:
+    write_images(tmp_path / "Training")
+    write_images(tmp_path / "testing")
+    assert list(find_split_folders(tmp_path)) == ["train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (("first", "second"), "all hold 'bear', 'red_fox', 'sea lion'; if these are the classes"),
+        (("images", "new", "val"), "'val' taken for a class; splits are train/ and val/ or test/"),
+    ],
+)
+def test_layouts_that_may_be_meant_otherwise_are_warned_of(folders: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    for name in folders:
+        write_images(tmp_path / name)
+    with pytest.warns(UserWarning) as warned:
+        assert list_folders(tmp_path).classes == sorted(folders)
+    assert any(said in str(warning.message) for warning in warned)

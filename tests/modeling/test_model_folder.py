@@ -247,7 +247,12 @@ def test_folders_without_a_model(tmp_path: Path, written: Any) -> None:
         load_model_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no model-info.json, which train.py writes .* --eval-only"):
         load_model_folder(tmp_path)
+    (tmp_path / "settings.json").touch()
+    with pytest.raises(FileNotFoundError, match=r"has not come to its end; the same train.py command"):
+        load_model_folder(tmp_path)
     folder = shutil.copytree(written("AMU"), tmp_path / "model")
+    with pytest.raises(FileNotFoundError, match=rf"folders below that have one: {folder}$"):
+        load_model_folder(tmp_path)
     (folder / WEIGHTS_FILE).unlink()
     with pytest.raises(FileNotFoundError, match="no model weights at"):
         load_model_folder(folder)

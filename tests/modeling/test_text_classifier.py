@@ -63,6 +63,7 @@ def test_prompt_files_with_faults(tmp_path: Path) -> None:
         read_prompt_file(tmp_path / "absent.json", ["cat"])
     for content, message in (
         ("{", "is not JSON"),
+        ("[" * 200_000, "is not JSON"),
         ([["cat"]], "must map class names to lists of sentences"),
         ({"cats": ["x"], "coat": ["x"], "zebra": ["x"]}, "has no class 'cat'; nearest keys: 'coat', 'cats'"),
         ({"zebra": ["x"]}, "has no class 'cat'$"),
@@ -79,6 +80,11 @@ def test_prompt_file_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "prompts.json").write_bytes('{"cat": ["é"]}'.encode("latin1"))
     with pytest.raises(ValueError, match="is not JSON"):
         read_prompt_file(tmp_path / "prompts.json", ["cat"])
+
+
+def test_prompt_file_of_an_editor_that_marks_its_encoding(tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_text('{"cat": ["é"]}', encoding="utf-8-sig")
+    assert read_prompt_file(tmp_path / "prompts.json", ["cat"]) == [["é"]]
 
 
 def test_tokens() -> None:

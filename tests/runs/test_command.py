@@ -38,3 +38,8 @@ def test_packages_that_are_missing_are_named() -> None:
     need_packages(["torch"], "requirements.txt")
     with pytest.raises(ImportError, match=r"a_package_of_nobody not installed: pip install .* -r requirements-x\.txt"):
         need_packages(["torch", "a_package_of_nobody"], "requirements-x.txt")
+
+
+def test_the_wrong_python_is_told_where_the_right_one_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert carry_out(lambda: fail(ModuleNotFoundError("No module named 'torch'"))) == 1
+    assert capsys.readouterr().err.startswith("error: No module named 'torch'; set up by `make setup`")
