@@ -91,7 +91,7 @@ def test_other_columns_are_named(folder: Path) -> None:
         ("path,label\n../a.jpg,x", "line 2: '../a.jpg' leaves the folder of the list; give an absolute path"),
         ("path,label\nsub/../../a.jpg,x", "leaves the folder of the list"),
         ("path,label\na.jpg,x\nb.jpg,y\n./a.jpg,x", "line 4: './a.jpg' is listed on line 2 already"),
-        ("path,label,split\na.jpg,x,training", "line 2: unknown split 'training'; accepted are train, val, valid"),
+        ("path,label,split\na.jpg,x,learning", "line 2: unknown split 'learning'; accepted are train, training, val"),
         ("path,label,split\na.jpg,x,train\nb.jpg,x,", "line 3: no split, though other lines have one"),
         ("path,label,split\na.jpg,x,test", "has no line of the split train"),
         ('path,label\n"a.jpg,x', "line 2: no CSV ("),
