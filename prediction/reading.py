@@ -8,6 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from dassl.utils.images import reason_of
 from modeling.pixels import PixelRecipe
 from prediction.listing import Listed
 
@@ -54,7 +55,7 @@ def _read(item: Listed, recipe: PixelRecipe, read_image: ReadImage) -> Picture:
     try:
         return Picture(item.path, recipe.square(read_image(item.path)))
     except (OSError, ValueError, MemoryError) as error:
-        return Picture(item.path, None, " ".join(str(error).split()) or type(error).__name__)
+        return Picture(item.path, None, reason_of(error) or type(error).__name__)
 
 
 def batched(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

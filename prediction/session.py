@@ -105,20 +105,16 @@ def predict_rows(
     for group in batched(pictures, batch_size):
         squares = [picture.square for picture in group if picture.square is not None]
         scores = score(loaded.model, torch.stack(squares), device, attention=explain is not None) if squares else None
-        ranked = iter(rank(loaded, scores, topk) if scores is not None else ())
-        place = 0
+        ranked = enumerate(rank(loaded, scores, topk) if scores is not None else ())
         for picture in group:
             number += 1
             if picture.square is None or scores is None:
                 yield Row(picture.path, error=picture.error)
                 continue
-            row = replace(next(ranked), image=picture.path)
-            place += 1
-            if row.error:
-                yield row
-                continue
-            if explain is not None:
-                row = _explained(row, picture, _only(scores, place - 1), explain, number)
+            place, row = next(ranked)
+            row = replace(row, image=picture.path)
+            if explain is not None and not row.error:
+                row = _explained(row, picture, _only(scores, place), explain, number)
             yield row
 
 

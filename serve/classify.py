@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 import torch
 from PIL import UnidentifiedImageError
 
-from dassl.utils.images import decode_image
+from dassl.utils.images import decode_image, reason_of
 from modeling.few_shot_model import Scores
 from modeling.model_folder import LoadedModel
 from prediction.overlays import draw_overlay
@@ -106,7 +106,7 @@ class Classifier:
             return _Read(name, self.loaded.info.recipe.square(picture))
         except (OSError, ValueError, MemoryError) as error:
             status = NO_IMAGE if isinstance(error.__cause__, UnidentifiedImageError) else DAMAGED
-            return _Read(name, None, " ".join(str(error).split()) or type(error).__name__, status)
+            return _Read(name, None, reason_of(error) or type(error).__name__, status)
 
     def _rows(self, group: Sequence[_Read], topk: int) -> Iterator[Row]:
         squares = [read.square for read in group if read.square is not None]

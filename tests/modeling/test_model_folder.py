@@ -14,10 +14,9 @@ from modeling.clip_backbone import CLIPBackbone, load_clip
 from modeling.few_shot_model import AMUHead, FewShotModel, Head, RAFTHead, ZeroShotHead
 from modeling.model_folder import WEIGHTS_FILE, load_model_folder, write_model_folder
 from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo
-from modeling.pixels import PixelRecipe
-from modeling.preprocess import CLIP_MEAN, CLIP_STD
 from modeling.region_attention import RegionAttention
 from modeling.state_files import bundled_weights, sha256_of
+from tests.model_folders import small_model
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
 NAMES = ["cat", "Größe", "=1+1"]
@@ -45,23 +44,7 @@ def head_of(method: str, backbone: CLIPBackbone, **changes: Any) -> Head:
 def model_of(method: str, backbone: CLIPBackbone, head: Head | None = None) -> tuple[FewShotModel, ModelInfo]:
     aux = load_aux_encoder("tiny") if method == "AMU" else None
     head = head or head_of(method, backbone)
-    info = ModelInfo(
-        method=method,
-        classnames=NAMES,
-        class_keys=["n1", "n2", "n3"],
-        prompts=[[f"a {name}"] for name in NAMES],
-        backbone=EncoderIdentity("tiny", backbone.sha256),
-        precision="fp32",
-        layers=backbone.layers,
-        aux_encoder=EncoderIdentity("tiny", aux.sha256) if aux else None,
-        recipe=PixelRecipe(64, "bicubic"),
-        mean=CLIP_MEAN,
-        std=CLIP_STD,
-        choices=head.choices(),
-        temperature=1.5,
-        about={"metrics": {"accuracy": 80.0}},
-    )
-    return FewShotModel(backbone, head, aux_encoder=aux, temperature=1.5), info
+    return small_model(head, backbone, aux, names=NAMES, metrics={"accuracy": 80.0})
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,13 @@ from PIL import Image
 
 from modeling.aux_encoder import load_aux_encoder
 from modeling.clip_backbone import load_clip
-from modeling.few_shot_model import AMUHead, FewShotModel, Head, RAFTHead, ZeroShotHead
+from modeling.few_shot_model import AMUHead, Head, RAFTHead, ZeroShotHead
 from modeling.model_folder import load_model_folder, write_model_folder
-from modeling.model_info import EncoderIdentity, ModelInfo
-from modeling.pixels import PixelRecipe
-from modeling.preprocess import CLIP_MEAN, CLIP_STD
 from modeling.region_attention import RegionAttention
 from serve.app import build_app
 from serve.classify import Classifier
 from serve.limits import Limits
+from tests.model_folders import small_model
 
 NAMES = ["cat", "Größe", "=1+1", "<b>bold</b>", "dog", "bad\udc80name"]
 
@@ -54,23 +52,8 @@ def write_model(method: str, folder: Path) -> None:
         )
     elif method == "RAFT":
         head = RAFTHead(columns, columns.mean(dim=1), RegionAttention(backbone.attention_pool), fusion_alpha=0.7)
-    info = ModelInfo(
-        method=method,
-        classnames=NAMES,
-        class_keys=[f"n{index}" for index in range(len(NAMES))],
-        prompts=[["a picture"] for _ in NAMES],
-        backbone=EncoderIdentity("tiny", backbone.sha256),
-        precision="fp32",
-        layers=backbone.layers,
-        aux_encoder=EncoderIdentity("tiny", aux.sha256) if aux else None,
-        recipe=PixelRecipe(64, "bicubic"),
-        mean=CLIP_MEAN,
-        std=CLIP_STD,
-        choices=head.choices(),
-        temperature=1.5,
-        about={"metrics": {"accuracy": 80.0, "folder": "/home/me/data"}, "data": {"root": "/home/me/data"}},
-    )
-    write_model_folder(FewShotModel(backbone, head, aux_encoder=aux, temperature=1.5), info, folder)
+    about = {"metrics": {"accuracy": 80.0, "folder": "/home/me/data"}, "data": {"root": "/home/me/data"}}
+    write_model_folder(*small_model(head, backbone, aux, names=NAMES, **about), folder)
 
 
 @pytest.fixture(scope="session")
