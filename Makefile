@@ -6,8 +6,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 BENCH ?= output/performance
-CODE := train.py predict.py export.py parse_results.py prediction serve runs results sweep trainers modeling features \
-	datasets downloads pretraining scripts benchmarks toolbox/dassl tests/golden.py
+CODE := train.py predict.py export.py serve.py parse_results.py amu_raft trainers datasets experiments scripts \
+	benchmarks toolbox/dassl tests/golden.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sweep test test-slow test-datasets datasets-scripts datasets-prepare lint types check golden bench coverage weights audit clean
@@ -72,8 +72,8 @@ bench: setup  ## time the fast paths against the slow ones (see docs/performance
 coverage: setup  ## run the tests and report coverage
 	$(PY) -m pytest --cov --cov-report=term
 
-weights: setup  ## make the bundled tiny encoders again (minutes; replaces modeling/weights)
-	$(PY) -m pretraining.make
+weights: setup  ## make the bundled tiny encoders again (minutes; replaces amu_raft/weights)
+	$(PY) -m scripts.pretraining.make
 
 audit: setup  ## look the installed versions up in the vulnerability database (needs the network)
 	$(PIP) -c constraints.txt pip-audit

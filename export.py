@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runs.command import carry_out, need_packages
+from amu_raft.command import carry_out, need_packages
 
 DESCRIPTION = """Write a model that train.py has trained as one ONNX file: pixels in, probabilities and logits out.
 
@@ -48,8 +48,8 @@ def export(arguments: argparse.Namespace) -> None:
         ValueError: If the model is damaged, or the exported one gives other numbers.
     """
     need_packages(NEEDED, "requirements-export.txt")
-    from modeling.model_folder import load_model_folder
-    from modeling.onnx_export import export_onnx
+    from amu_raft.export.onnx_export import export_onnx
+    from amu_raft.model.model_folder import load_model_folder
 
     output = Path(arguments.output)
     if output.is_dir():
@@ -66,7 +66,7 @@ def check_pixels(recipe: Any, images: str | None) -> Any:
     """Return real images to check on, (N, 3, size, size) in [0, 1].
 
     Args:
-        recipe: How a picture becomes pixels (``modeling.pixels.PixelRecipe``).
+        recipe: How a picture becomes pixels (``amu_raft.model.pixels.PixelRecipe``).
         images: Picture or folder; None for ten squares out of the two photographs that scikit-learn brings.
 
     Raises:
@@ -104,8 +104,8 @@ def pictures_at(path: str) -> list[Any]:
     """
     from itertools import islice
 
+    from amu_raft.prediction.listing import list_pictures
     from dassl.utils.images import read_image
-    from prediction.listing import list_pictures
 
     pictures = []
     for listed in islice(list_pictures([path], getattr(sys.stdin, "buffer", None)), CHECKED):

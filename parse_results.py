@@ -17,12 +17,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.averages import AVERAGES
-from results.references import DEFAULT_REFERENCES
-from results.rows import SPREADS
-from results.run_folders import KEYWORDS, TEST_ENDS, TRAINING_ENDS, Run, read_runs
-from results.sections import make_sections
-from results.table import FORMATS, format_sections
+from experiments.results.averages import AVERAGES
+from experiments.results.references import DEFAULT_REFERENCES
+from experiments.results.rows import SPREADS
+from experiments.results.run_folders import KEYWORDS, TEST_ENDS, TRAINING_ENDS, Run, read_runs
+from experiments.results.sections import make_sections
+from experiments.results.table import FORMATS, format_sections
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -89,11 +89,11 @@ def _check_files(args: argparse.Namespace) -> None:
         if path is not None:
             _check_target(option, path)
     if args.plot is not None:
-        from results.figures.output import check_format
+        from experiments.results.figures.output import check_format
 
         check_format(args.plot)
     if args.wrong_images is not None:
-        from results.report import MOST_WRONG_IMAGES
+        from experiments.results.report import MOST_WRONG_IMAGES
 
         if not 0 <= args.wrong_images <= MOST_WRONG_IMAGES:
             raise ValueError(f"--wrong-images takes 0 to {MOST_WRONG_IMAGES}, not {args.wrong_images}")
@@ -113,13 +113,13 @@ def _check_target(option: str, path: Path) -> None:
 def _write_files(runs: Sequence[Run], args: argparse.Namespace) -> None:
     """Write the plot and the page; what draws them is slow to import."""
     if args.plot:
-        from results.cells import gather_cells
-        from results.plot import plot_cells
+        from experiments.results.cells import gather_cells
+        from experiments.results.plot import plot_cells
 
         plot_cells(gather_cells(runs, args.seeds), args.keyword, args.plot, spread=args.spread)
         print(f"Plot saved to {args.plot}", file=sys.stderr)
     if args.html:
-        from results.report import WRONG_IMAGES, write_report
+        from experiments.results.report import WRONG_IMAGES, write_report
 
         write_report(
             runs,

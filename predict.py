@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 
-from prediction.arguments import build_parser
-from runs.command import carry_out
+from amu_raft.command import carry_out
+from amu_raft.prediction.arguments import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(arguments: Namespace) -> int:
-    from prediction.session import predict
+    from amu_raft.prediction.session import predict
 
     try:
         return 0 if predict(arguments) else 1

@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from runs.arguments import build_parser
-from runs.command import carry_out
+from amu_raft.command import carry_out
+from experiments.runs.arguments import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: Any) -> dict[str, Any]:
     """Do one run and return what its result.json holds; empty if nothing was to be trained or evaluated."""
-    from runs.config import build_plan
-    from runs.session import execute
+    from experiments.runs.config import build_plan
+    from experiments.runs.session import execute
 
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     return execute(build_plan(arguments))

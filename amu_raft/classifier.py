@@ -15,8 +15,8 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from modeling.given_images import as_list, check_lengths, square_of
-from modeling.model_folder import LoadedModel, load_model_folder, write_model_folder
+from amu_raft.model.given_images import as_list, check_lengths, square_of
+from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
 
 _REPOSITORY = str(Path(__file__).resolve().parents[1])
 if _REPOSITORY not in sys.path:  # "" is there in its place, which os.chdir leads elsewhere
@@ -86,8 +86,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             OSError: If a picture, which the message names, cannot be read.
             TypeError: If something is neither picture nor label.
         """
-        from prediction.session import choose_device
-        from runs.fitting import Fitting, fit_model
+        from amu_raft.prediction.session import choose_device
+        from experiments.runs.fitting import Fitting, fit_model
 
         self._check_parameters()
         images, column = as_list(images), _column(labels)
@@ -167,7 +167,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             FileNotFoundError: If a file is missing.
             ValueError: If one is damaged, or an encoder is not the one of the training.
         """
-        from prediction.session import choose_device
+        from amu_raft.prediction.session import choose_device
 
         loaded = load_model_folder(folder, weights=weights, device=choose_device(device))
         info = loaded.info
@@ -178,7 +178,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, images: Any) -> torch.Tensor:
         """Read and score a batch at a time; (N, C) on the CPU."""
-        from prediction.session import score
+        from amu_raft.prediction.session import score
 
         check_is_fitted(self, "model_")
         model, info = self.model_

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from runs.errors import EXPECTED_ERRORS, one_line
+from amu_raft.errors import EXPECTED_ERRORS, one_line
 
 
 def carry_out(work: Callable[[], int | None], *, stopped: str = "stopped", interrupted: int = 130) -> int:

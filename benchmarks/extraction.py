@@ -27,18 +27,18 @@ from torch.utils.data import Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
 
+from amu_raft.backbones.clip_backbone import CLIPBackbone, load_clip
+from amu_raft.backbones.preprocess import CLIP_STATISTICS
+from amu_raft.features.extraction import Features
+from amu_raft.features.frozen import FrozenEncoders, LoaderSettings
+from amu_raft.features.store import FeatureStore
 from benchmarks.full_size import write_clip, write_photographs
 from benchmarks.harness import alternate, check_agreement, describe_machine, spread, write_report
 from benchmarks.memory import highest_memory
 from benchmarks.region_attention import find_peak
 from dassl.data.datasets import Datum
 from dassl.utils import read_image
-from features.extraction import Features
-from features.frozen import FrozenEncoders, LoaderSettings
-from features.store import FeatureStore
-from modeling.clip_backbone import CLIPBackbone, load_clip
-from modeling.preprocess import CLIP_STATISTICS
-from runs.config import REPOSITORY
+from experiments.runs.config import REPOSITORY
 
 TARGET_SHARE, TARGET_GROWTH = 0.9, 150
 TOLERANCE = 1e-5

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import nn
 from torchvision.models import resnet50
 
-from modeling.clip_package import clip_model
-from modeling.state_files import save_state_file
+from amu_raft.backbones.clip_package import clip_model
+from amu_raft.backbones.state_files import save_state_file
 
 RN50 = {
     "embed_dim": 1024,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from datasets.json_file import write_json_file
+from amu_raft.json_file import write_json_file
 
 
 class Spread(NamedTuple):

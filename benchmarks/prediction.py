@@ -20,18 +20,18 @@ from typing import Any
 
 import torch
 
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import load_clip
+from amu_raft.backbones.preprocess import CLIP_MEAN, CLIP_STD
+from amu_raft.features.extraction import encode_within_memory, part_for_cpu
+from amu_raft.model.few_shot_model import AMUHead, FewShotModel, Head, ZeroShotHead
+from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
+from amu_raft.model.model_info import EncoderIdentity, ModelInfo
+from amu_raft.model.pixels import PixelRecipe
+from amu_raft.prediction.listing import list_pictures
+from amu_raft.prediction.session import predict_rows
 from benchmarks.full_size import write_clip, write_photographs, write_resnet
 from benchmarks.harness import alternate, describe_machine, ratios, spread, write_report
-from features.extraction import encode_within_memory, part_for_cpu
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import load_clip
-from modeling.few_shot_model import AMUHead, FewShotModel, Head, ZeroShotHead
-from modeling.model_folder import LoadedModel, load_model_folder, write_model_folder
-from modeling.model_info import EncoderIdentity, ModelInfo
-from modeling.pixels import PixelRecipe
-from modeling.preprocess import CLIP_MEAN, CLIP_STD
-from prediction.listing import list_pictures
-from prediction.session import predict_rows
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 METHODS = ("ZeroshotCLIP", "AMU")

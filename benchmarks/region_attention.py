@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from amu_raft.backbones.clip_package import clip_model
+from amu_raft.backbones.precision import Precision
+from amu_raft.methods.raft.region_attention import RegionAttention
 from benchmarks.harness import Spread, alternate, check_agreement, describe_machine, ratios, spread, write_report
-from modeling.clip_package import clip_model
-from modeling.precision import Precision
-from modeling.region_attention import RegionAttention
 
 TOLERANCES = {"fp32": 1e-5, "amp": 3e-2}  # norm-wise, outputs and gradients; amp multiplies in half precision
 

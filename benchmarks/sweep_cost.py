@@ -25,12 +25,12 @@ from typing import Any
 import torch
 
 import train
+from amu_raft.features.store import Entry
+from amu_raft.features.store.layout import StoreFolder
+from amu_raft.features.store.tidying import read_entries
 from benchmarks.harness import describe_machine, spread, write_report
 from benchmarks.whole_run import METHODS, Files, command, write_files
-from features.store import Entry
-from features.store.layout import StoreFolder
-from features.store.tidying import read_entries
-from runs.arguments import build_parser
+from experiments.runs.arguments import build_parser
 
 Key = tuple[str, int, int]  # method, shots, seed
 

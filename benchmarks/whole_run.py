@@ -32,13 +32,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from amu_raft.features.extraction import merge_batches
+from amu_raft.features.views import FeatureBatches, ViewDataset
+from amu_raft.json_file import read_json_file
 from benchmarks.full_size import write_clip, write_photographs, write_resnet
 from benchmarks.harness import check_agreement, describe_machine, ratios, spread, write_report
-from datasets.json_file import read_json_file
-from features.extraction import merge_batches
-from features.views import FeatureBatches, ViewDataset
-from runs.arguments import build_parser
-from runs.config import REPOSITORY, build_plan
+from experiments.runs.arguments import build_parser
+from experiments.runs.config import REPOSITORY, build_plan
 
 METHODS = ("AMU", "RAFT")
 CONFIG = "rn50"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from datasets.json_file import read_json_file, write_json_file
+from amu_raft.json_file import read_json_file, write_json_file
 
 CLASSES_FILE = "classes.json"
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from amu_raft.json_file import read_json_file, write_json_file
 from dassl.data.datasets import Datum
-from datasets.json_file import read_json_file, write_json_file
 from datasets.split_file import row_of
 from datasets.upstream_pickle import load_upstream_pickle
 

@@ -11,9 +11,9 @@ import PIL
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from amu_raft.json_file import read_json_file, write_json_file
 from dassl.data.datasets import Datum
 from datasets.coop_layout import CoopDataset, existing_root
-from datasets.json_file import read_json_file, write_json_file
 from datasets.split_file import SPLIT_NAMES, Split, split_content
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amu_raft.images.division import describe_division, make_split, too_small
+from amu_raft.images.folders import list_folders
+from amu_raft.images.listing import Listing, check_listing
+from amu_raft.images.lists import LIST_ENDINGS, list_rows
+from amu_raft.images.names import class_names
+from amu_raft.images.readable import check_readable
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.few_shot import FewShotDataset
-from datasets.own_folders import list_folders
-from datasets.own_listing import Listing, check_listing
-from datasets.own_lists import LIST_ENDINGS, list_rows
-from datasets.own_names import class_names
-from datasets.own_readable import check_readable
-from datasets.own_split import describe_division, make_split, too_small
 from datasets.split_file import Split
 
 if TYPE_CHECKING:

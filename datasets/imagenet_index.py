@@ -9,8 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amu_raft.json_file import read_json_file, write_json_file
 from datasets.class_names import shortened
-from datasets.json_file import read_json_file, write_json_file
 from datasets.upstream_pickle import load_upstream_pickle
 from datasets.wnid_folders import Listing, list_images, require_images_of_each, scan_classes
 
@@ -137,7 +137,7 @@ def _ordered(listing: Listing, rows: list[tuple[str, int, str]], part: str) -> L
 
 
 def _list_part(images: Path, classes: dict[str, int]) -> Listing:
-    from features.extraction import progress  # brings torch
+    from amu_raft.features.extraction import progress  # brings torch
 
     listing = {wnid: list_images(images / wnid) for wnid in progress(list(classes), f"Listing {images.name} images")}
     require_images_of_each(listing, images)

@@ -4,8 +4,8 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from amu_raft.images.files import ENDINGS, images_below, subfolders
 from dassl.data.datasets import Datum
-from datasets.image_files import ENDINGS, images_below, subfolders
 from datasets.listed_item import listed_item
 from datasets.split_file import Split, by_label
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from amu_raft.json_file import read_json_file
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop_layout import CoopDataset
-from datasets.json_file import read_json_file
 from datasets.making_splits import split_classes
 from datasets.mat_file import class_labels, read_mat
 from datasets.split_file import Row, Split, existing_part

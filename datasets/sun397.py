@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from amu_raft.images.list_file import read_list
 from dassl.data.datasets import DATASET_REGISTRY, Datum
 from datasets.coop_layout import CoopDataset
-from datasets.list_file import read_list
 from datasets.split_file import Row, Split, existing_part, split_trainval
 
 

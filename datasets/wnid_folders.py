@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from amu_raft.images.files import ENDINGS, is_image
 from datasets.class_names import shortened
-from datasets.image_files import ENDINGS, is_image
 
 Listing = dict[str, list[str]]  # names of images by class folder
 

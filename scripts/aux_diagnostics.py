@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 from tabulate import tabulate
 from tqdm import tqdm
 
-from datasets.json_file import write_json_file
-from results.diagnostics import Complementarity, complementarity
-from runs.arguments import build_parser
-from runs.command import carry_out
+from amu_raft.command import carry_out
+from amu_raft.json_file import write_json_file
+from experiments.results.diagnostics import Complementarity, complementarity
+from experiments.runs.arguments import build_parser
 
 SCHEMA = 1
 
@@ -54,11 +54,11 @@ def measure(command: Sequence[str], folder: str) -> Measured:
     """
     import torch
 
+    from amu_raft.methods.selection import accuracy_percent
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed
     from datasets.validation import has_own_validation
-    from modeling.selection import accuracy_percent
-    from runs.config import build_plan
+    from experiments.runs.config import build_plan
 
     fixed = ["DATASET.VALIDATION", "full", "TEST.NO_TEST", "True", "OUTPUT_DIR", folder, "TRAIN.CHECKPOINT_FREQ", "0"]
     cfg = build_plan(build_parser().parse_args([*command, *fixed, "VERBOSE", "False"])).cfg
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _diagnose(arguments: argparse.Namespace) -> None:
     if arguments.figure:
-        from results.figures.output import check_format
+        from experiments.results.figures.output import check_format
 
         check_format(arguments.figure)  # before minutes of training
     measured = measure_all(arguments)
@@ -198,8 +198,8 @@ def report(arguments: argparse.Namespace, measured: dict[str, list[Measured]]) -
 
 def draw(arguments: argparse.Namespace, encoders: Sequence[Complementarity], images: int) -> None:
     """Write the figure."""
-    from results.figures.complementarity import complementarity_figure
-    from results.figures.output import save_figure
+    from experiments.results.figures.complementarity import complementarity_figure
+    from experiments.results.figures.output import save_figure
 
     save_figure(complementarity_figure(encoders, title=about(arguments, images)), arguments.figure)
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import parse_results
+from experiments.sweep.devices import num_cores
 from scripts import sweep
-from sweep.devices import num_cores
 
 DATASETS = ("digits", "shapes")
 TRAINERS = ("ZeroshotCLIP", "LinearProbe", "PixelProbe", "AMU", "RAFT")

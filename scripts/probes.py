@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from yacs.config import CfgNode
 
+from amu_raft.backbones.preprocess import IDENTITY, renormalize, unit_rows
+from amu_raft.features.extraction import Features
 from dassl.data import DatasetWrapper
 from dassl.engine import TRAINER_REGISTRY
-from features.extraction import Features
-from modeling.preprocess import IDENTITY, renormalize, unit_rows
 from trainers.few_shot import Branches, add_shared_keys, common_settings
 from trainers.zsclip import ZeroshotCLIP
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runs.errors import EXPECTED_ERRORS, one_line
+from amu_raft.errors import EXPECTED_ERRORS, one_line
 
 if TYPE_CHECKING:
-    from runs.config import RunPlan
-    from sweep.axes import Axes
-    from sweep.cell import Cell, Outcome
-    from sweep.estimate import Durations
+    from experiments.runs.config import RunPlan
+    from experiments.sweep.axes import Axes
+    from experiments.sweep.cell import Cell, Outcome
+    from experiments.sweep.estimate import Durations
 
 ONE_VALUE = ("--plan", "--root", "--output-dir")  # what follows may look like a KEY
 REFUSED, FAILED, STOPPED = 2, 1, 130  # exit statuses: nothing was run; some runs failed; stopped
@@ -67,7 +67,7 @@ def split_pairs(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the plan, run what is missing and return the exit status."""
-    from sweep.carrying_out import stoppable
+    from experiments.sweep.carrying_out import stoppable
 
     flags, overrides = split_pairs(sys.argv[1:] if argv is None else argv)
     arguments = build_parser().parse_args(flags)
@@ -89,7 +89,7 @@ def read_axes(arguments: argparse.Namespace, overrides: Sequence[str]) -> "Axes"
         ValueError: At bad input.
         FileNotFoundError: If there is no such plan file.
     """
-    from sweep.axes import parse_axes, read_plan_file
+    from experiments.sweep.axes import parse_axes, read_plan_file
 
     given = read_plan_file(arguments.plan) if arguments.plan else {}
     names = ("trainers", "datasets", "backbones", "shots", "seeds", "root", "output_dir", "job", "modules")
@@ -108,12 +108,12 @@ def sweep(axes: "Axes", arguments: argparse.Namespace) -> int:
         ValueError: If it cannot be carried out as it is; nothing was run then.
         KeyboardInterrupt: If it was stopped.
     """
-    from sweep.carrying_out import still_to_run
-    from sweep.devices import environments
-    from sweep.estimate import Durations
-    from sweep.overview import overview
-    from sweep.plan import plan_cells
-    from sweep.status import check_data, check_settings, finished_cells, run_plans
+    from experiments.sweep.carrying_out import still_to_run
+    from experiments.sweep.devices import environments
+    from experiments.sweep.estimate import Durations
+    from experiments.sweep.overview import overview
+    from experiments.sweep.plan import plan_cells
+    from experiments.sweep.status import check_data, check_settings, finished_cells, run_plans
 
     jobs = parse_jobs(arguments.jobs)
     plans = run_plans(plan_cells(axes))
@@ -143,10 +143,10 @@ def run(
     verbose: bool,
 ) -> int:
     """Run the cells that are missing under one bar, keep sweep.json, and list what failed."""
-    from sweep.carrying_out import carry_out
-    from sweep.journal import Journal
-    from sweep.progress import Progress
-    from sweep.runner import InProcessRunner, ProcessRunner, Runner
+    from experiments.sweep.carrying_out import carry_out
+    from experiments.sweep.journal import Journal
+    from experiments.sweep.progress import Progress
+    from experiments.sweep.runner import InProcessRunner, ProcessRunner, Runner
 
     journal = Journal(axes, plans, set(plans) - set(to_run))
     journal.write()

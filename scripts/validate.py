@@ -22,9 +22,9 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
-from runs.arguments import build_parser
-from runs.command import carry_out
-from runs.config import build_plan
+from amu_raft.command import carry_out
+from experiments.runs.arguments import build_parser
+from experiments.runs.config import build_plan
 
 Setting = tuple[tuple[str, str], ...]
 
@@ -57,11 +57,11 @@ def validation_accuracy(command: Sequence[str], folder: str, *, unused: bool = F
     """
     import torch
 
+    from amu_raft.methods.selection import accuracy_percent
     from dassl.data.data_manager import build_data_loader
     from dassl.data.datasets import build_dataset
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed
-    from modeling.selection import accuracy_percent
 
     fixed = ["TEST.NO_TEST", "True", "OUTPUT_DIR", folder, "TRAIN.CHECKPOINT_FREQ", "0", "VERBOSE", "False"]
     cfg = build_plan(build_parser().parse_args([*command, *fixed])).cfg

@@ -28,11 +28,11 @@ from typing import Any, NamedTuple
 from tabulate import tabulate
 from tqdm import tqdm
 
-from datasets.json_file import write_json_file
-from runs.command import carry_out
+from amu_raft.command import carry_out
+from amu_raft.json_file import write_json_file
+from experiments.sweep.devices import environments
+from experiments.sweep.workers import in_processes
 from scripts.validate import validation_accuracy
-from sweep.devices import environments
-from sweep.workers import in_processes
 
 ONLINE = "online"
 

@@ -140,7 +140,7 @@ def image_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def train_main(image_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Run]]:
     """Call train.main as the command line would, on the small image folder; output goes to a folder of its own."""
-    import runs.session
+    import experiments.runs.session
     import train
     from dassl.utils import collect_env_info
 
@@ -159,14 +159,14 @@ def train_main(image_root: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
     with pytest.MonkeyPatch.context() as patch:
         # Half a second of asking pip about packages, the same text every time.
-        patch.setattr(runs.session, "collect_env_info", functools.cache(collect_env_info))
+        patch.setattr(experiments.runs.session, "collect_env_info", functools.cache(collect_env_info))
         yield call
 
 
 HOLD_FOLDER = """
 import sys, time
 from pathlib import Path
-from runs.folder_lock import folder_locked
+from experiments.runs.folder_lock import folder_locked
 with folder_locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -230,7 +230,7 @@ def build_tiny_clip(
     *, resolution: int = 64, layers: Any = (1, 1, 1, 1), width: int = 4, patch: int | None = None, seed: int = 0
 ) -> Any:
     """A random CLIP of the ``clip`` package, small enough for a test, whose layers all do something."""
-    from modeling.clip_package import clip_model
+    from amu_raft.backbones.clip_package import clip_model
 
     torch.manual_seed(seed)
     sizes = {"context_length": 77, "vocab_size": 49408, "transformer_width": 64, "transformer_heads": 1}

@@ -22,20 +22,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dassl.config import get_cfg_default
-from dassl.data.transforms import build_transform
-from dassl.optim import build_optimizer
-from modeling.adapter import Adapter, average_views, initial_weight
-from modeling.alpha_search import mix_logits, search_alpha
-from modeling.clip_backbone import CLIPBackbone
-from modeling.fusion import amu_logits, standardize_logits, uncertainty_weight
-from modeling.losses import RAFTLoss, RegionLogits, amu_loss, raft_loss, region_logits
-from modeling.precision import Precision
-from modeling.preprocess import CLIP_STATISTICS, IDENTITY, IMAGENET_STATISTICS, renormalize, unit_rows
-from modeling.region_attention import POOLINGS, RegionAttention
-from modeling.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
-from modeling.selection import accuracy_percent
-from modeling.text_classifier import (
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.backbones.precision import Precision
+from amu_raft.backbones.preprocess import CLIP_STATISTICS, IDENTITY, IMAGENET_STATISTICS, renormalize, unit_rows
+from amu_raft.backbones.text_classifier import (
     average_background,
     average_per_class,
     build_background_column,
@@ -44,6 +34,16 @@ from modeling.text_classifier import (
     fill_templates,
     tokenize,
 )
+from amu_raft.methods.amu.adapter import Adapter, average_views, initial_weight
+from amu_raft.methods.amu.fusion import amu_logits, standardize_logits, uncertainty_weight
+from amu_raft.methods.raft.alpha_search import mix_logits, search_alpha
+from amu_raft.methods.raft.losses import RAFTLoss, RegionLogits, amu_loss, raft_loss, region_logits
+from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
+from amu_raft.methods.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
+from amu_raft.methods.selection import accuracy_percent
+from dassl.config import get_cfg_default
+from dassl.data.transforms import build_transform
+from dassl.optim import build_optimizer
 
 Result = Iterator[tuple[str, Any]]
 PROJECTIONS = ("k_proj", "q_proj", "v_proj", "c_proj")
@@ -218,7 +218,7 @@ def _amu_run(fixture: Fixture, run: str) -> Result:
 
 
 def _clip_pool(fixture: Fixture, prefix: str, heads: int) -> nn.Module:
-    from modeling.clip_package import clip_model
+    from amu_raft.backbones.clip_package import clip_model
 
     rows, width = fixture.arrays[f"{prefix}positional_embedding"].shape
     output = fixture.arrays[f"{prefix}c_proj.weight"].shape[0]
@@ -234,7 +234,7 @@ def _parameters(fixture: Fixture, prefix: str) -> dict[str, Tensor]:
 
 def _region_attention(fixture: Fixture, prefix: str, heads: int) -> RegionAttention:
     """Build the layer from a CLIP pooling of the right size, then load the fixture's (L + 2)-row parameters."""
-    from modeling.clip_package import clip_model
+    from amu_raft.backbones.clip_package import clip_model
 
     rows, width = fixture.arrays[f"{prefix}positional_embedding"].shape
     output = fixture.arrays[f"{prefix}c_proj.weight"].shape[0]
@@ -447,7 +447,7 @@ def _test_transform(image: Tensor, size: int, choices: tuple[str, ...]) -> Tenso
 
 
 def _bare_backbone(**text_sizes: int) -> CLIPBackbone:
-    from modeling.clip_package import clip_model
+    from amu_raft.backbones.clip_package import clip_model
 
     sizes = {"context_length": 77, "vocab_size": 49408, "transformer_width": 8, "transformer_heads": 1}
     model = clip_model.CLIP(

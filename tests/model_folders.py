@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from modeling.aux_encoder import AuxEncoder
-from modeling.clip_backbone import CLIPBackbone
-from modeling.few_shot_model import FewShotModel, Head
-from modeling.model_info import EncoderIdentity, ModelInfo
-from modeling.pixels import PixelRecipe
-from modeling.preprocess import CLIP_MEAN, CLIP_STD
+from amu_raft.backbones.aux_encoder import AuxEncoder
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.backbones.preprocess import CLIP_MEAN, CLIP_STD
+from amu_raft.model.few_shot_model import FewShotModel, Head
+from amu_raft.model.model_info import EncoderIdentity, ModelInfo
+from amu_raft.model.pixels import PixelRecipe
 
 TEMPERATURE = 1.5
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import amu_raft.export.onnx_export
 import export
-import modeling.onnx_export
+from amu_raft.export.onnx_export import INPUT, OPSETS, OUTPUTS, TOLERANCE, compare, export_onnx, metadata_of
+from amu_raft.model.few_shot_model import AMUHead, FewShotModel, build_head
+from amu_raft.model.model_folder import LoadedModel, load_model_folder
+from amu_raft.model.model_info import INFO_FILE, EncoderIdentity
 from dassl.utils import read_image
-from modeling.few_shot_model import AMUHead, FewShotModel, build_head
-from modeling.model_folder import LoadedModel, load_model_folder
-from modeling.model_info import INFO_FILE, EncoderIdentity
-from modeling.onnx_export import INPUT, OPSETS, OUTPUTS, TOLERANCE, compare, export_onnx, metadata_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -71,7 +71,7 @@ def test_the_file_says_what_goes_in_and_comes_out(finished: Any, exported: Expor
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(told["classnames"]) == info.classnames and told["backbone_sha256"] == info.backbone.sha256
     assert json.loads(told["preprocessing"])["crop"] == "central 64 x 64"
-    assert str(Path(modeling.onnx_export.__file__).parent).encode() not in exported("AMU").read_bytes()
+    assert str(Path(amu_raft.export.onnx_export.__file__).parent).encode() not in exported("AMU").read_bytes()
 
 
 def test_what_the_file_says_is_enough_without_the_project(finished: Any, exported: Exported, image_root: Path) -> None:
@@ -104,12 +104,12 @@ def test_a_file_that_differs_is_not_written(
 ) -> None:
     """A wrong scale in the traced model must be seen, and what was there must stay."""
 
-    class Wrong(modeling.onnx_export._Traced):
+    class Wrong(amu_raft.export.onnx_export._Traced):
         def __init__(self, model: Any) -> None:
             super().__init__(model)
             self.temperature = 1.5 * model.temperature
 
-    monkeypatch.setattr(modeling.onnx_export, "_Traced", Wrong)
+    monkeypatch.setattr(amu_raft.export.onnx_export, "_Traced", Wrong)
     path = tmp_path / "model.onnx"
     path.write_text("earlier")
     line = error_of(capsys, "--model", str(finished("ZeroshotCLIP").folder), "--output", str(path))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from modeling.region_attention import RegionAttention
+from amu_raft.methods.raft.region_attention import RegionAttention
 from tests import golden
 
 SOURCE = Path(__file__).parent / "data" / "golden"

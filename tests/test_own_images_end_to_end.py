@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 import export
 import predict
 import train
+from amu_raft.classifier import FewShotClassifier
+from amu_raft.model.pixels import PixelRecipe
 from dassl.utils import read_image
 from datasets.doctor.__main__ import main as doctor
-from modeling.classifier import FewShotClassifier
-from modeling.pixels import PixelRecipe
 from tests.odd_files import write_twenty_odd_files
 
 onnxruntime = pytest.importorskip("onnxruntime")

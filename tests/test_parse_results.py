@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from parse_results import main
-from tests.results.run_trees import (
+from tests.experiments.results.run_trees import (
     ORACLE,
     epochs,
     evaluation,
@@ -149,7 +149,7 @@ def test_the_plot_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_page_gets_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import results.report
+    import experiments.results.report
 
     asked: dict[str, Any] = {}
     monkeypatch.setattr(

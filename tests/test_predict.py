@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 import predict
+from amu_raft.model.model_folder import load_model_folder
+from amu_raft.model.model_info import INFO_FILE
 from dassl.utils import read_image
-from modeling.model_folder import load_model_folder
-from modeling.model_info import INFO_FILE
 from tests.interruptible import interruptible
 from tests.odd_files import a_digit, write_twenty_odd_files
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import train
-from runs.arguments import build_parser
-from runs.config import REPOSITORY
+from experiments.runs.arguments import build_parser
+from experiments.runs.config import REPOSITORY
 
 Train = Callable[..., Any]
 

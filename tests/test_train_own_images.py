@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import train
-from results.predictions import read_predictions
+from experiments.results.predictions import read_predictions
 from tests.conftest import SMALL_RUN, write_images
 
 Train = Callable[..., dict[str, Any]]

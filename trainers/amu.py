@@ -11,19 +11,26 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.preprocess import CLIP_STATISTICS, ChannelStatistics
+from amu_raft.features.extraction import Features
+from amu_raft.features.views import derive_seed
+from amu_raft.methods.amu.adapter import (
+    INITIALIZATIONS,
+    Adapter,
+    KnownClasses,
+    average_views,
+    initial_weight,
+    match_classes,
+)
+from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
+from amu_raft.methods.amu.tuning import FusionSettings
+from amu_raft.methods.raft.losses import amu_loss
+from amu_raft.methods.schedules import cosine_table
+from amu_raft.model.few_shot_model import AMUHead, Head
 from dassl.engine import TRAINER_REGISTRY
-from features.extraction import Features
-from features.views import derive_seed
-from modeling.adapter import INITIALIZATIONS, Adapter, KnownClasses, average_views, initial_weight, match_classes
-from modeling.aux_encoder import load_aux_encoder
-from modeling.few_shot_model import AMUHead, Head
-from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
-from modeling.fusion_tuning import FusionSettings
-from modeling.losses import amu_loss
-from modeling.preprocess import CLIP_STATISTICS, ChannelStatistics
-from modeling.schedules import cosine_table
+from datasets.classes import CLASSES_FILE, class_keys, read_class_keys
 from trainers.amu_tuning import AMUTuner, add_tuning_keys, check_tuning, configured_fusion
-from trainers.classes import CLASSES_FILE, class_keys, read_class_keys
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
 
@@ -31,10 +38,10 @@ def extend_cfg(cfg: CfgNode) -> None:
     """Attach AMU's keys with the values of its paper and released code."""
     add_shared_keys(cfg)
     node = cfg.TRAINER.AMU = common_settings()
-    node.AUX_ENCODER = "mocov3_rn50"  # a name of modeling.aux_encoder, or the path of a ResNet checkpoint
+    node.AUX_ENCODER = "mocov3_rn50"  # a name of amu_raft.backbones.aux_encoder, or the path of a ResNet checkpoint
     node.FUSION_ALPHA = 0.5  # alpha
     node.LOSS_LAMBDA = 0.35  # lambda, the share of the fused loss
-    node.UNCERTAINTY = "kurtosis"  # a kind of modeling.fusion; the released command lines run with "none"
+    node.UNCERTAINTY = "kurtosis"  # a kind of amu_raft.methods.amu.fusion; the released command lines run with "none"
     node.UNCERTAINTY_POWER = 0.4
     node.STANDARDIZE_AUX = True  # released form; False takes the adapter's logits as they are, the paper's form
     node.INIT = "class_mean"  # class_mean, released, random

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
-from modeling.fusion import UNCERTAINTY_KINDS
-from modeling.fusion_tuning import (
+from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS
+from amu_raft.methods.amu.tuning import (
     FusionGrid,
     FusionSettings,
     fusion_accuracies,
@@ -17,7 +17,7 @@ from modeling.fusion_tuning import (
     tune_loss_weight,
     with_loss_weights,
 )
-from modeling.selection import Tuning, axis_with, parse_values
+from amu_raft.methods.selection import Tuning, axis_with, parse_values
 
 # "kept" stands in the settings of an evaluation: they are those that were chosen for the model.
 TUNE_CHOICES = ("off", "post_hoc", "all", "kept")

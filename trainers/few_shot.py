@@ -11,26 +11,26 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
+from amu_raft.backbones.clip_backbone import check_backbone, load_clip
+from amu_raft.backbones.encoder_layers import ENCODER_LAYERS
+from amu_raft.backbones.precision import Precision
+from amu_raft.backbones.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
+from amu_raft.backbones.text_classifier import build_text_classifier
+from amu_raft.features.extraction import Features, merge_batches, progress
+from amu_raft.features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, memory_for_views
+from amu_raft.features.texts import stored_text_features
+from amu_raft.features.views import FeatureBatches, derive_seed, parse_views
+from amu_raft.methods.schedules import TableScheduler
+from amu_raft.methods.selection import Tuning, accuracy_percent
+from amu_raft.model.few_shot_model import Head
+from amu_raft.model.top_classes import top_classes
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_optimizer
 from dassl.utils import MetricMeter, set_random_seed
 from datasets.class_names import note_shared_names
+from datasets.classes import write_classes
 from datasets.validation import VALIDATION_CHOICES, has_own_validation, validation_facts
-from features.extraction import Features, merge_batches, progress
-from features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, memory_for_views
-from features.texts import stored_text_features
-from features.views import FeatureBatches, derive_seed, parse_views
-from modeling.clip_backbone import check_backbone, load_clip
-from modeling.encoder_layers import ENCODER_LAYERS
-from modeling.few_shot_model import Head
-from modeling.precision import Precision
-from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
-from modeling.schedules import TableScheduler
-from modeling.selection import Tuning, accuracy_percent
-from modeling.text_classifier import build_text_classifier
-from modeling.top_classes import top_classes
-from trainers.classes import write_classes
 from trainers.prompts import check_prompt_source, choose_prompts, warn_of_indistinct_texts
 from trainers.stores import MAPS_TYPES, check_feature_settings, code_of, feature_settings, open_store
 
@@ -74,7 +74,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         tuning: Settings that were chosen on images beside the epoch, and how; None if none were.
         outcome: What the last evaluation found beyond the evaluator's figures: accuracy of every branch in percent,
             the protocol, and the method's own numbers.
-        image_outcome: The same image by image: columns (N, ...) by name, see ``results.predictions``.
+        image_outcome: The same image by image: columns (N, ...) by name, see ``experiments.results.predictions``.
     """
 
     trains = True
@@ -470,7 +470,7 @@ class FewShotTrainer(TrainerX):  # type: ignore[misc]
         return {"zero_shot_top5": zero_shot.labels, "zero_shot_probabilities": zero_shot.probabilities}
 
     def attention_of(self, images: Any, rows: Sequence[int]) -> dict[str, Tensor]:
-        """Return attention maps (len(rows), h, w) of some images of a data set by the names of ``results.attention``.
+        """Return attention maps (len(rows), h, w) of some images of a data set by the names of ``experiments.results.attention``.
 
         Empty by default: a method that attends to nothing of its own has nothing to show.
         """

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from amu_raft.backbones.clip_backbone import check_attention_pooling
+from amu_raft.backbones.preprocess import CLIP_STATISTICS
+from amu_raft.backbones.text_classifier import BACKGROUND_TEMPLATE, build_background_column, fill_templates
+from amu_raft.features.extraction import Features
+from amu_raft.methods.raft.alpha_search import ALPHA_RULES, mix_logits, search_alpha
+from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.losses import RegionLogits, raft_loss, region_logits
+from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
+from amu_raft.methods.schedules import released_order, warmup_cosine_table
+from amu_raft.model.few_shot_model import Head, RAFTHead
 from dassl.engine import TRAINER_REGISTRY
-from features.extraction import Features
-from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
-from modeling.attention_maps import attention_maps
-from modeling.clip_backbone import check_attention_pooling
-from modeling.few_shot_model import Head, RAFTHead
-from modeling.losses import RegionLogits, raft_loss, region_logits
-from modeling.preprocess import CLIP_STATISTICS
-from modeling.region_attention import POOLINGS, RegionAttention
-from modeling.schedules import released_order, warmup_cosine_table
-from modeling.text_classifier import BACKGROUND_TEMPLATE, build_background_column, fill_templates
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, batch_accuracy, common_settings
 
 SCHEDULES = ("warmup_cosine", "released")

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from yacs.config import CfgNode
 
-from features.descriptions import describe
-from features.store import FeatureStore, default_folder
-from features.store.sizes import parse_size
+from amu_raft.features.descriptions import describe
+from amu_raft.features.store import FeatureStore, default_folder
+from amu_raft.features.store.sizes import parse_size
 
 OFF = "off"
 MAPS_TYPES = {"fp16": torch.float16, "fp32": torch.float32}
@@ -49,7 +49,7 @@ def _limit(node: CfgNode) -> int:
 def code_of(encode: Callable[..., Any]) -> Any:
     """Describe the code that encodes images, where it is not this project's own.
 
-    The project's trainers share what they store, and a change of their numbers raises ``features.frozen.VERSION``.
+    The project's trainers share what they store, and a change of their numbers raises ``amu_raft.features.frozen.VERSION``.
     A trainer from elsewhere, which may be edited between two runs, shares only with its own unchanged file.
     """
     return None if encode.__module__ in _OWN_TRAINERS else describe(encode)

@@ -5,11 +5,11 @@ from collections.abc import Collection
 from torch import Tensor
 from yacs.config import CfgNode
 
+from amu_raft.backbones.preprocess import CLIP_STATISTICS
+from amu_raft.backbones.text_classifier import zero_shot_logits
+from amu_raft.features.extraction import Features
+from amu_raft.model.few_shot_model import Head, ZeroShotHead
 from dassl.engine import TRAINER_REGISTRY
-from features.extraction import Features
-from modeling.few_shot_model import Head, ZeroShotHead
-from modeling.preprocess import CLIP_STATISTICS
-from modeling.text_classifier import zero_shot_logits
 from trainers.few_shot import Branches, FewShotTrainer, add_shared_keys, common_settings
 
 

@@ -1,1 +1,1 @@
-"""Models and losses of AMU-Tuning and RAFT in plain torch: no configuration tree, no toolbox."""
+"""Frozen encoders: CLIP, auxiliary encoders, texts, official weights, preprocessing, precision."""

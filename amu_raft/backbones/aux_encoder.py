@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modeling.encoder_layers import arrange_layers, check_encoder_layers
-from modeling.official_weights import AUX_FILES, official_weights
-from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
-from modeling.state_files import bundled_weights, load_state_file, sha256_of
+from amu_raft.backbones.encoder_layers import arrange_layers, check_encoder_layers
+from amu_raft.backbones.official_weights import AUX_FILES, official_weights
+from amu_raft.backbones.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from amu_raft.backbones.residual_network import BasicBlock, Bottleneck, ResidualNetwork
+from amu_raft.backbones.state_files import bundled_weights, load_state_file, sha256_of
 
 _FIRST_BLOCK = "layer1.0.conv1.weight"
 _NESTS = ("state_dict", "model")
@@ -32,7 +32,7 @@ class AuxEncoder(nn.Module):
         mean: Channel means that its input is normalised with, RGB, 0 to 1.
         std: Channel standard deviations likewise.
         sha256: Checksum of its weight file, "" if it was not read from one.
-        layers: Layers that it encodes with, "folded" or "plain" (``modeling.encoder_layers``). Folded ones are made of
+        layers: Layers that it encodes with, "folded" or "plain" (``amu_raft.backbones.encoder_layers``). Folded ones are made of
             ``network``, which stays plain, with the first images.
     """
 

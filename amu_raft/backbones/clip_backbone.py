@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from modeling.encoder_layers import arrange_layers, check_encoder_layers
-from modeling.official_weights import CLIP_FILES, official_weights
-from modeling.precision import Precision
-from modeling.state_files import bundled_weights, load_state_file, sha256_of
+from amu_raft.backbones.encoder_layers import arrange_layers, check_encoder_layers
+from amu_raft.backbones.official_weights import CLIP_FILES, official_weights
+from amu_raft.backbones.precision import Precision
+from amu_raft.backbones.state_files import bundled_weights, load_state_file, sha256_of
 
 BUNDLED_MODELS = {"tiny": "tiny_clip.pt"}
 _LAYOUT = (
@@ -69,7 +69,7 @@ class CLIPBackbone:
         name: Name or path that it was loaded by.
         sha256: Checksum of its weight file.
         precision: Precision that images and texts are encoded in.
-        layers: Layers that a residual tower encodes images with, "folded" or "plain" (``modeling.encoder_layers``).
+        layers: Layers that a residual tower encodes images with, "folded" or "plain" (``amu_raft.backbones.encoder_layers``).
             Folded ones are made of ``model`` with the first images; what changes in it later does not reach them.
     """
 
@@ -252,7 +252,7 @@ def _weights_path(name: str, weights: Path | str | None) -> Path:
 
 
 def _build(state: Any, path: Path) -> Any:
-    from modeling.clip_package import clip_model  # a package that may be a checkout of the user's
+    from amu_raft.backbones.clip_package import clip_model  # a package that may be a checkout of the user's
 
     state = _state_dict(state)
     missing = [key for key in _LAYOUT if key not in state]

@@ -1,4 +1,4 @@
-"""Command line: python -m modeling.fetch_weights NAME... fetches official weights and verifies those that are there."""
+"""Command line: python -m amu_raft.backbones.fetch_weights NAME... fetches official weights and verifies those that are there."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from modeling.official_weights import (
+from amu_raft.backbones.official_weights import (
     OFFICIAL_FILES,
     WeightFile,
     check_entries,
@@ -21,7 +21,7 @@ ALL = "all"
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
-        prog="python -m modeling.fetch_weights",
+        prog="python -m amu_raft.backbones.fetch_weights",
         description="Fetch official weights; files that are there are verified instead.",
         epilog=f"names: {', '.join(OFFICIAL_FILES)}, {ALL}. Exit status 0: every named file is whole "
         "(with --dry-run: nothing is damaged).",

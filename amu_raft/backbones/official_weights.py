@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeling.state_files import load_state_file, sha256_of
+from amu_raft.backbones.state_files import load_state_file, sha256_of
 
 WEIGHTS_VARIABLE = "AMU_RAFT_WEIGHTS"
 _CLIP_HOST = "https://openaipublic.azureedge.net/clip/models"
@@ -124,9 +124,9 @@ def download_weights(entry: WeightFile, path: Path, *, mirror: str = "") -> None
         OSError: If it cannot be written.
         ValueError: If a source without a checksum gives something else.
     """
-    from downloads.expected import Expected  # requests comes with it: a quarter of a second that few runs need
-    from downloads.part_file import FetchError, one_process
-    from downloads.sources import Origin, fetch_any
+    from amu_raft.downloads.expected import Expected  # requests comes with it: a quarter of a second that few runs need
+    from amu_raft.downloads.part_file import FetchError, one_process
+    from amu_raft.downloads.sources import Origin, fetch_any
 
     urls = [f"{mirror.rstrip('/')}/{entry.file}", entry.url] if mirror else [entry.url]
     origins = [Origin(url, expected=Expected(sha256=entry.sha256 or None)) for url in urls]

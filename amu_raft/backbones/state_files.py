@@ -13,7 +13,7 @@ from typing import IO, Any
 import torch
 from safetensors.torch import load_file
 
-BUNDLED = Path(__file__).parent / "weights"
+BUNDLED = Path(__file__).parents[1] / "weights"
 
 
 def sha256_of(path: Path | str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modeling.clip_backbone import CLIPBackbone
-from modeling.preprocess import unit_rows
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.backbones.preprocess import unit_rows
 
 # The seven templates selected for ImageNet by CLIP's authors, used by both released code bases.
 IMAGENET_TEMPLATES = (
@@ -82,7 +82,7 @@ def tokenize(prompts: Sequence[str]) -> Tensor:
     Raises:
         ValueError: If a prompt has more than 77 tokens.
     """
-    from modeling.clip_package import clip
+    from amu_raft.backbones.clip_package import clip
 
     try:
         tokens: Tensor = clip.tokenize(list(prompts))

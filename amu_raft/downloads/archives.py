@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from downloads.members import DamagedArchive, UnsafeArchive
-from downloads.part_file import check_space, local_errors, one_process
-from downloads.progress import byte_bar
-from downloads.tar_reader import TarReader
-from downloads.unpacking import Budget, Unpacker
-from downloads.zip_reader import ZipReader
+from amu_raft.downloads.members import DamagedArchive, UnsafeArchive
+from amu_raft.downloads.part_file import check_space, local_errors, one_process
+from amu_raft.downloads.progress import byte_bar
+from amu_raft.downloads.tar_reader import TarReader
+from amu_raft.downloads.unpacking import Budget, Unpacker
+from amu_raft.downloads.zip_reader import ZipReader
 
 __all__ = ["DamagedArchive", "UnsafeArchive", "detect", "unpack"]
 

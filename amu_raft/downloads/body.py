@@ -5,9 +5,9 @@ import time
 import requests
 from urllib3.exceptions import HTTPError
 
-from downloads.connection import explain_error
-from downloads.part_file import PartFile, SourceError
-from downloads.progress import byte_bar
+from amu_raft.downloads.connection import explain_error
+from amu_raft.downloads.part_file import PartFile, SourceError
+from amu_raft.downloads.progress import byte_bar
 
 CHUNK = 1 << 16
 SLOWEST = 1024  # bytes per second; at this rate even the smallest of the image archives takes a day

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import requests
 
-from downloads.connection import ANSWER_ERRORS, explain_error, explain_status
-from downloads.expected import Expected
-from downloads.limits import check_size, most_bytes
-from downloads.part_file import PartFile, SourceError, fetch_through_part
-from downloads.progress import byte_bar
+from amu_raft.downloads.connection import ANSWER_ERRORS, explain_error, explain_status
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.limits import check_size, most_bytes
+from amu_raft.downloads.part_file import PartFile, SourceError, fetch_through_part
+from amu_raft.downloads.progress import byte_bar
 
 # What Google's pages say, and what it means.
 NOTICES = (
@@ -27,7 +27,7 @@ def drive_page(drive_id: str) -> str:
 def fetch_drive(
     drive_id: str, path: Path, expected: Expected, *, attempts: int = 5, timeout: float = 30.0, title: str = ""
 ) -> None:
-    """Fetch a file of Google Drive unless it is there already; as ``downloads.http.fetch``, but by its id.
+    """Fetch a file of Google Drive unless it is there already; as ``amu_raft.downloads.http.fetch``, but by its id.
 
     What has come is continued by the next call where a digest of the file is known.
 

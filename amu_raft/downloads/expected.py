@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from downloads.progress import byte_bar
+from amu_raft.downloads.progress import byte_bar
 
 BLOCK = 1 << 20
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import requests
 
-from downloads import connection
-from downloads.body import BrokenTransferError, SlowTransferError, write_body
-from downloads.connection import ANSWER_ERRORS, explain_error, explain_status, open_session
-from downloads.expected import Expected
-from downloads.limits import check_size, most_bytes
-from downloads.part_file import PartFile, SourceError, Version, fetch_through_part
+from amu_raft.downloads import connection
+from amu_raft.downloads.body import BrokenTransferError, SlowTransferError, write_body
+from amu_raft.downloads.connection import ANSWER_ERRORS, explain_error, explain_status, open_session
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.limits import check_size, most_bytes
+from amu_raft.downloads.part_file import PartFile, SourceError, Version, fetch_through_part
 
 PATIENCE = 40  # times ``attempts``: the bound on transfers that break again and again but get on each time
 WEB_PAGES = (".html", ".htm", ".xhtml")

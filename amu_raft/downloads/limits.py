@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from downloads.expected import Expected
-from downloads.part_file import SourceError, check_space
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.part_file import SourceError, check_space
 
 TEXTS = (".json", ".txt", ".sh")
 LARGEST_TEXT = 64 << 20  # many times the largest list that a data set has

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from downloads.expected import Expected, WrongContent, verify_file
+from amu_raft.downloads.expected import Expected, WrongContent, verify_file
 
 LOCK_SECONDS = 24 * 3600  # the largest archives take that long
 

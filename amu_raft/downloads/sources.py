@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from downloads.drive import fetch_drive
-from downloads.expected import NOTHING_KNOWN, Expected
-from downloads.http import fetch
-from downloads.part_file import FetchError, is_there, local_errors
+from amu_raft.downloads.drive import fetch_drive
+from amu_raft.downloads.expected import NOTHING_KNOWN, Expected
+from amu_raft.downloads.http import fetch
+from amu_raft.downloads.part_file import FetchError, is_there, local_errors
 
 __all__ = ["FetchError", "Origin", "fetch_any"]
 
@@ -42,9 +42,9 @@ def fetch_any(
     Args:
         origins: Tried in this order.
         path: What the file shall be called.
-        attempts: As for ``downloads.http.fetch``.
-        timeout: As for ``downloads.http.fetch``.
-        title: As for ``downloads.http.fetch``.
+        attempts: As for ``amu_raft.downloads.http.fetch``.
+        timeout: As for ``amu_raft.downloads.http.fetch``.
+        title: As for ``amu_raft.downloads.http.fetch``.
 
     Raises:
         FetchError: One line that names every origin with what went wrong there.

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
-from downloads.members import DamagedArchive, Member, UnsafeArchive
+from amu_raft.downloads.members import DamagedArchive, Member, UnsafeArchive
 
 CHUNK = 1 << 20
 RECORD = 512

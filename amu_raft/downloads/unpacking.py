@@ -5,7 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from downloads.members import DamagedArchive, Member, Reader, UnsafeArchive, is_clutter, link_target, split_name
+from amu_raft.downloads.members import (
+    DamagedArchive,
+    Member,
+    Reader,
+    UnsafeArchive,
+    is_clutter,
+    link_target,
+    split_name,
+)
 
 Parts = tuple[str, ...]
 

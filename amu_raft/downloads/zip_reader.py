@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from downloads.members import DamagedArchive, Member, UnsafeArchive
+from amu_raft.downloads.members import DamagedArchive, Member, UnsafeArchive
 
 CHUNK = 1 << 20
 LONGEST_TARGET = 4096

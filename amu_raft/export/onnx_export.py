@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modeling.clip_backbone import CLIPBackbone
-from modeling.few_shot_model import FewShotModel
-from modeling.model_folder import LoadedModel, public_name
-from modeling.preprocess import IDENTITY, ChannelStatistics, renormalize
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.backbones.preprocess import IDENTITY, ChannelStatistics, renormalize
+from amu_raft.model.few_shot_model import FewShotModel
+from amu_raft.model.model_folder import LoadedModel, public_name
 
 INPUT, OUTPUTS = "pixels", ("probabilities", "logits")
 TOLERANCE = 1e-4  # of a probability, and of a logit relative to the largest one

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from features.descriptions import describe, describe_arithmetic
-from features.extraction import Features, encode_batches
-from features.store import Entry, FeatureStore, image_identity, library_versions
-from features.views import ViewDataset, Views, ViewsInMemory
+from amu_raft.features.descriptions import describe, describe_arithmetic
+from amu_raft.features.extraction import Features, encode_batches
+from amu_raft.features.store import Entry, FeatureStore, image_identity, library_versions
+from amu_raft.features.views import ViewDataset, Views, ViewsInMemory
 
 Encode = Callable[[Tensor, Collection[str]], Features]
 MEMORY_LIMIT = 4 << 30  # RN50's feature maps are 400 KB an image in float32

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from features.descriptions import describe_arithmetic
-from features.store import FeatureStore, key_of, library_versions
+from amu_raft.features.descriptions import describe_arithmetic
+from amu_raft.features.store import FeatureStore, key_of, library_versions
 
 
 def stored_text_features(

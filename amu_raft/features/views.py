@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from features.extraction import Features
+from amu_raft.features.extraction import Features
 
 ONLINE = "online"
 

@@ -4,9 +4,9 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from amu_raft.images.listing import UNDIVIDED, Classes, Listing
 from datasets.class_names import shortened
 from datasets.listed_item import listed_item
-from datasets.own_listing import UNDIVIDED, Classes, Listing
 from datasets.split_file import SPLIT_NAMES, Split
 
 

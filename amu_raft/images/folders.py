@@ -3,9 +3,9 @@
 import warnings
 from pathlib import Path
 
+from amu_raft.images.files import ENDINGS, images_below, subfolders
+from amu_raft.images.listing import PARTS, UNDIVIDED, Classes, Listing, quoted
 from datasets.class_names import shortened
-from datasets.image_files import ENDINGS, images_below, subfolders
-from datasets.own_listing import PARTS, UNDIVIDED, Classes, Listing, quoted
 
 
 def list_folders(root: Path) -> Listing:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from amu_raft.images.listing import PARTS, UNDIVIDED, Classes, Listing
 from datasets.class_names import shortened
-from datasets.own_listing import PARTS, UNDIVIDED, Classes, Listing
 
 COLUMNS = ("path", "label", "split")
 DELIMITERS = ",;\t"

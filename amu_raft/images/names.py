@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from amu_raft.images.list_file import read_list
 from datasets.class_names import CLASSNAMES_FILE, shortened
-from datasets.list_file import read_list
 
 FORM = "'<folder> <name>' or '<folder>,<name>'"
 

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from amu_raft.images.files import lacks_end
 from dassl.utils.images import open_image, read_image
-from datasets.image_files import lacks_end
 
 
 def check_readable(paths: Iterable[str], source: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modeling.state_files import load_state_file, save_state_file
+from amu_raft.backbones.state_files import load_state_file, save_state_file
 
 _NESTS = ("state_dict", "net", "model")
 _POOLING_PREFIX = "attnpool."

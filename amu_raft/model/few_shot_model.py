@@ -1,6 +1,6 @@
 """An adapted CLIP that classifies pictures: frozen encoders, text columns and what a method has trained.
 
-The formulas are those of ``modeling.fusion``, ``modeling.losses`` and ``modeling.alpha_search``, which training uses.
+The formulas are those of ``amu_raft.methods.amu.fusion``, ``amu_raft.methods.raft.losses`` and ``amu_raft.methods.raft.alpha_search``, which training uses.
 """
 
 from abc import abstractmethod
@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modeling.adapter import Adapter, KnownClasses
-from modeling.alpha_search import mix_logits
-from modeling.attention_maps import attention_maps
-from modeling.aux_encoder import AuxEncoder
-from modeling.clip_backbone import CLIPBackbone
-from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
-from modeling.losses import region_logits
-from modeling.model_info import number
-from modeling.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
-from modeling.region_attention import RegionAttention
-from modeling.text_classifier import zero_shot_logits
+from amu_raft.backbones.aux_encoder import AuxEncoder
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.backbones.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics, renormalize
+from amu_raft.backbones.text_classifier import zero_shot_logits
+from amu_raft.methods.amu.adapter import Adapter, KnownClasses
+from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, amu_logits, uncertainty_weight
+from amu_raft.methods.raft.alpha_search import mix_logits
+from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.losses import region_logits
+from amu_raft.methods.raft.region_attention import RegionAttention
+from amu_raft.model.model_info import number
 
 
 class Scores(NamedTuple):
@@ -91,7 +91,7 @@ class AMUHead(Head):
         text_columns: (D, C).
         adapter_weight: (C, F), or (rows, F) where ``known`` says which of these rows are classes here.
         fusion_alpha: alpha.
-        uncertainty: Kind of ``modeling.fusion``.
+        uncertainty: Kind of ``amu_raft.methods.amu.fusion``.
         uncertainty_power: Its exponent.
         standardize: Whether auxiliary logits are standardised per image.
         known: Classes that the adapter knows, if it was trained on others; None for all of them in order.

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from amu_raft.model.pixels import PixelRecipe
 from dassl.utils.images import read_image, to_rgb
-from modeling.pixels import PixelRecipe
 
 ACCEPTED = "a path, a Pillow image or a uint8 array (H, W, 3) or (H, W)"
 

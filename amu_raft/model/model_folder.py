@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from modeling.aux_encoder import AuxEncoder, load_aux_encoder
-from modeling.clip_backbone import BUNDLED_MODELS, CLIPBackbone, load_clip
-from modeling.few_shot_model import AMUHead, FewShotModel, build_head
-from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo, read_info
-from modeling.official_weights import AUX_FILES, CLIP_FILES, WEIGHTS_VARIABLE
-from modeling.state_files import load_state_file, sha256_of, write_whole
+from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
+from amu_raft.backbones.clip_backbone import BUNDLED_MODELS, CLIPBackbone, load_clip
+from amu_raft.backbones.official_weights import AUX_FILES, CLIP_FILES, WEIGHTS_VARIABLE
+from amu_raft.backbones.state_files import load_state_file, sha256_of, write_whole
+from amu_raft.model.few_shot_model import AMUHead, FewShotModel, build_head
+from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo, read_info
 
 WEIGHTS_FILE = "model.safetensors"
 

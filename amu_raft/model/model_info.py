@@ -9,10 +9,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modeling.encoder_layers import check_encoder_layers
-from modeling.pixels import PixelRecipe
-from modeling.precision import PRECISIONS
-from modeling.preprocess import ChannelStatistics
+from amu_raft.backbones.encoder_layers import check_encoder_layers
+from amu_raft.backbones.precision import PRECISIONS
+from amu_raft.backbones.preprocess import ChannelStatistics
+from amu_raft.model.pixels import PixelRecipe
 
 INFO_FILE = "model-info.json"
 SCHEMA = 1
@@ -36,7 +36,7 @@ class ModelInfo:
         prompts: The sentences that stand for each class.
         backbone: CLIP.
         precision: Precision that images are encoded in.
-        layers: Layers that residual encoders compute with (``modeling.encoder_layers``).
+        layers: Layers that residual encoders compute with (``amu_raft.backbones.encoder_layers``).
         aux_encoder: AMU's second encoder, or None.
         recipe: How a picture is made the encoders' input.
         mean: Channel means in [0, 1] that the data loaders normalised by; an encoder's own come after.

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from amu_raft.model.pixels import PixelRecipe
+from amu_raft.prediction.listing import Listed
 from dassl.utils.images import reason_of
-from modeling.pixels import PixelRecipe
-from prediction.listing import Listed
 
 ReadImage = Callable[[str], Image.Image]
 AHEAD = 4  # pictures that each thread may be ahead of the batch being encoded

@@ -12,15 +12,15 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from amu_raft.features.extraction import encode_within_memory, part_for_cpu, progress
+from amu_raft.model.few_shot_model import FewShotModel, Scores
+from amu_raft.model.model_folder import LoadedModel, load_model_folder
+from amu_raft.model.pixels import scaled
+from amu_raft.prediction.listing import Listed, list_pictures
+from amu_raft.prediction.reading import AHEAD, Picture, batched, read_pictures
+from amu_raft.prediction.rows import WRITERS, Guess, Row
+from amu_raft.prediction.sink import open_sink
 from dassl.utils.images import read_image
-from features.extraction import encode_within_memory, part_for_cpu, progress
-from modeling.few_shot_model import FewShotModel, Scores
-from modeling.model_folder import LoadedModel, load_model_folder
-from modeling.pixels import scaled
-from prediction.listing import Listed, list_pictures
-from prediction.reading import AHEAD, Picture, batched, read_pictures
-from prediction.rows import WRITERS, Guess, Row
-from prediction.sink import open_sink
 
 MOST_WORKERS = 16
 NOT_FINITE = "the model's scores of it are no finite numbers"
@@ -162,7 +162,7 @@ def _only(scores: Scores, place: int) -> Scores:
 
 
 def _explained(row: Row, picture: Picture, scores: Scores, folder: Path, number: int) -> Row:
-    from prediction.overlays import overlay_path, write_overlay  # matplotlib: most of a second
+    from amu_raft.prediction.overlays import overlay_path, write_overlay  # matplotlib: most of a second
 
     assert picture.square is not None
     path = overlay_path(folder, number, picture.path)

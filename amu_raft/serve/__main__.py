@@ -5,8 +5,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 
-from runs.command import carry_out, need_packages
-from serve.arguments import build_parser
+from amu_raft.command import carry_out, need_packages
+from amu_raft.serve.arguments import build_parser
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
 
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: Namespace) -> None:
     need_packages(NEEDED, "requirements-serve.txt")
-    from serve.server import serve
+    from amu_raft.serve.server import serve
 
     serve(arguments)
 

@@ -17,13 +17,13 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from modeling.model_folder import public_name
-from modeling.model_info import ModelInfo
-from prediction.rows import WRITERS, Row
-from serve.classify import Answer, Classifier, Upload
-from serve.guards import FAILED, LOOPBACK, Guards
-from serve.limits import Limits
-from serve.worker import BusyError, Worker
+from amu_raft.model.model_folder import public_name
+from amu_raft.model.model_info import ModelInfo
+from amu_raft.prediction.rows import WRITERS, Row
+from amu_raft.serve.classify import Answer, Classifier, Upload
+from amu_raft.serve.guards import FAILED, LOOPBACK, Guards
+from amu_raft.serve.limits import Limits
+from amu_raft.serve.worker import BusyError, Worker
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}

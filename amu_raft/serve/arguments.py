@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from serve.limits import MEGABYTE, Limits
+from amu_raft.serve.limits import MEGABYTE, Limits
 
 DESCRIPTION = """Serve a trained model: a page for the browser and a REST interface (/openapi.json).
 

@@ -10,14 +10,14 @@ from typing import IO, NamedTuple
 import torch
 from PIL import UnidentifiedImageError
 
+from amu_raft.model.few_shot_model import Scores
+from amu_raft.model.model_folder import LoadedModel
+from amu_raft.prediction.overlays import draw_overlay
+from amu_raft.prediction.rows import Row, printable
+from amu_raft.prediction.session import rank, score
+from amu_raft.serve.limits import Limits
+from amu_raft.serve.worker import AbandonedError
 from dassl.utils.images import decode_image, reason_of
-from modeling.few_shot_model import Scores
-from modeling.model_folder import LoadedModel
-from prediction.overlays import draw_overlay
-from prediction.rows import Row, printable
-from prediction.session import rank, score
-from serve.limits import Limits
-from serve.worker import AbandonedError
 
 TOGETHER = 16  # pictures that are scored at once; between them it is seen whether anybody still waits
 _LONGEST_NAME = 120

@@ -8,8 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from serve.guards import HEADERS
-from serve.limits import Limits
+from amu_raft.serve.guards import HEADERS
+from amu_raft.serve.limits import Limits
 
 _GRACE = 10.0  # seconds for the end of an answer that was given in time
 

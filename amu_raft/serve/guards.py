@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.limits import Limits
+from amu_raft.serve.limits import Limits
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HEADERS = {

@@ -9,13 +9,13 @@ from argparse import Namespace
 
 import uvicorn
 
-from modeling.model_folder import load_model_folder
-from prediction.session import choose_device
-from serve.app import build_app
-from serve.arguments import limits_of
-from serve.classify import Classifier
-from serve.connections import connections
-from serve.guards import LOOPBACK
+from amu_raft.model.model_folder import load_model_folder
+from amu_raft.prediction.session import choose_device
+from amu_raft.serve.app import build_app
+from amu_raft.serve.arguments import limits_of
+from amu_raft.serve.classify import Classifier
+from amu_raft.serve.connections import connections
+from amu_raft.serve.guards import LOOPBACK
 
 BACKLOG = 256
 _GRACE = 5  # seconds that requests have to end after Ctrl-C

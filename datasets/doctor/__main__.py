@@ -17,14 +17,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from amu_raft.features.extraction import progress
+from amu_raft.images.doctor.examination import SHOTS, examine
+from amu_raft.images.doctor.report import format_examination
 from datasets.catalog import Entry, find_entries, read_catalog
 from datasets.catalog.root import data_root
 from datasets.doctor.finding import Finding
 from datasets.doctor.inspection import inspect
-from datasets.doctor.own_images import SHOTS, examine
-from datasets.doctor.own_report import format_examination
 from datasets.doctor.table import format_findings
-from features.extraction import progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,8 +3,8 @@
 import warnings
 from collections.abc import Sequence
 
+from amu_raft.images.doctor.workers import look_at_all
 from dassl.utils import read_image
-from datasets.doctor.workers import look_at_all
 
 
 def damaged_images(paths: Sequence[str], *, title: str, workers: int | None = None) -> list[str]:

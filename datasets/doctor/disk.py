@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets.image_files import is_image
+from amu_raft.images.files import is_image
 
 LEAST_BYTES = 100  # no image of a benchmark is smaller
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from amu_raft.features.extraction import progress
+from amu_raft.images.files import is_image
 from datasets.class_names import find_classnames, name_folders, read_classnames
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, blocked, read_folder, reason
 from datasets.doctor.finding import Survey, examples, plural, printable
-from datasets.image_files import is_image
 from datasets.imagenet import ImageNet
 from datasets.imagenet_variant import ImageNetVariant
-from features.extraction import progress
 
 
 def image_folders(dataset: type[CoopDataset], folder: Path) -> dict[str, Path]:

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from amu_raft.downloads.expected import Expected, WrongContent, verify_file
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.catalog import Download, Entry
 from datasets.coop_layout import CoopDataset
@@ -15,7 +16,6 @@ from datasets.doctor.foldered import image_folders, survey_folders
 from datasets.doctor.listed import below_root, survey_lists
 from datasets.doctor.prompts import describe_prompts, is_published
 from datasets.split_file import SPLIT_NAMES
-from downloads.expected import Expected, WrongContent, verify_file
 
 
 def inspect(entry: Entry, root: Path, *, deep: bool = False) -> Finding:

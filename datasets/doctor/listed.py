@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from amu_raft.features.extraction import progress
+from amu_raft.images.files import is_image
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder, reason
 from datasets.doctor.finding import Survey, examples, plural, printable
-from datasets.image_files import is_image
 from datasets.split_file import Row
-from features.extraction import progress
 
 Rows = Mapping[str, Sequence[Row]]
 

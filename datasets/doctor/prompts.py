@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from amu_raft.downloads.expected import Expected, WrongContent, verify_file
+from amu_raft.json_file import read_json_file
 from datasets.catalog import Download
 from datasets.doctor.disk import reason
 from datasets.doctor.finding import examples, printable
-from datasets.json_file import read_json_file
-from downloads.expected import Expected, WrongContent, verify_file
 
 
 def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:

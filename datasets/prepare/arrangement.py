@@ -9,11 +9,11 @@ from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from amu_raft.downloads.archives import unpack
+from amu_raft.features.extraction import progress
 from datasets.catalog import Place
 from datasets.doctor.decoding import damaged_images
 from datasets.prepare.job import SET_ASIDE, remove
-from downloads.archives import unpack
-from features.extraction import progress
 
 SEARCH_DEPTH = 5  # folders below the top that a folder is looked for in; the published archives need 3
 LEFT_OUT = {"__MACOSX", SET_ASIDE, "split_fewshot"}

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from amu_raft.json_file import read_json_file
 from datasets.catalog import ClassNamesCheck, Download, Entry, Part
 from datasets.class_names import read_classnames, shortened
 from datasets.doctor.prompts import describe_prompts, is_published
-from datasets.json_file import read_json_file
 from datasets.split_file import read_rows
 
 

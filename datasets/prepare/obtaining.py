@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from amu_raft.downloads.expected import Expected, WrongContent, verify_file
+from amu_raft.downloads.sources import Origin, fetch_any
 from datasets.catalog import Download, Part, Source
 from datasets.prepare.job import Job, PreparationError, free_bytes
 from datasets.prepare.presence import destination
-from downloads.expected import Expected, WrongContent, verify_file
-from downloads.sources import Origin, fetch_any
 
 GIB = 1 << 30
 ATTEMPTS, TIMEOUT = 5, 30.0  # of one source; seconds without a byte

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from amu_raft.downloads.archives import unpack
 from datasets.catalog import Entry, Part
 from datasets.doctor.prompts import describe_prompts
 from datasets.prepare.arrangement import Conflict, find_folder, merge, set_aside, unpack_staged
@@ -12,7 +13,6 @@ from datasets.prepare.job import SET_ASIDE, UNPACKED, Job, remove
 from datasets.prepare.obtaining import Obtained
 from datasets.prepare.presence import classnames_of, destination
 from datasets.prepare.validation_images import read_development_kit, read_move_lines, sort_images
-from downloads.archives import unpack
 
 Labels = dict[str, str]
 

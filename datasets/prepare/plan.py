@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from amu_raft.downloads.expected import WrongContent, verify_file
 from datasets.catalog import Download, Part, Source
 from datasets.doctor import inspect
 from datasets.prepare.job import Job, free_bytes
 from datasets.prepare.obtaining import GIB, expected, ordered_sources, own_files
 from datasets.prepare.presence import missing_from
 from datasets.prepare.tidying import misplaced
-from downloads.expected import WrongContent, verify_file
 
 
 def plan_lines(job: Job) -> list[str]:

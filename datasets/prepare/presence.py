@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
+from amu_raft.images.files import is_image
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.catalog import Download, Entry, Move, Part
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, file_size, read_folder
 from datasets.doctor.foldered import image_folders, names_of_folders
-from datasets.image_files import is_image
 from datasets.prepare.content import check_content
 from datasets.prepare.job import Job
 from datasets.prepare.validation_images import VALIDATION_IMAGE

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from results.predictions import Predictions
-from results.tensor_file import damaged, read_tensor_file, write_tensor_file
+from experiments.results.predictions import Predictions
+from experiments.results.tensor_file import damaged, read_tensor_file, write_tensor_file
 
 ATTENTION_FILE = "attention.safetensors"
 SCHEMA = 1

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.cells import Cell, Seed
-from results.run_folders import Label
-from results.statistics import Summary, summarise
-from results.variants import PROTOCOL
+from experiments.results.cells import Cell, Seed
+from experiments.results.run_folders import Label
+from experiments.results.statistics import Summary, summarise
+from experiments.results.variants import PROTOCOL
 
 ELEVEN = (
     "imagenet",

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.averages import ELEVEN, OF_ELEVEN
-from results.cells import Cell, Seed, shown_trainer
-from results.run_folders import Label
-from results.statistics import Summary, harmonic_mean, summarise
-from results.table import ORACLE_NOTE, Section, percent, with_spread
+from experiments.results.averages import ELEVEN, OF_ELEVEN
+from experiments.results.cells import Cell, Seed, shown_trainer
+from experiments.results.run_folders import Label
+from experiments.results.statistics import Summary, harmonic_mean, summarise
+from experiments.results.table import ORACLE_NOTE, Section, percent, with_spread
 
 
 @dataclass(frozen=True)

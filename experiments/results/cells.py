@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from results.labels import ZERO_SHOT_TRAINER, Label
-from results.run_folders import Run
-from results.statistics import Summary, summarise
-from results.variants import variants
+from experiments.results.labels import ZERO_SHOT_TRAINER, Label
+from experiments.results.run_folders import Run
+from experiments.results.statistics import Summary, summarise
+from experiments.results.variants import variants
 
 DAGGER = "†"
 Seed = int | str  # a run that names no seed goes by its folder

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from results.coop_logs import backbone_in_log, named_in_log
+from experiments.results.coop_logs import backbone_in_log, named_in_log
 
 EVALUATION_SETS = frozenset({"imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r"})  # nothing is trained on them
 ZERO_SHOT_TRAINER = "ZeroshotCLIP"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.averages import average_over_datasets
-from results.cells import Cell, Seed, shown_dataset, shown_trainer
-from results.run_folders import ZERO_SHOT_TRAINER, Label
-from results.statistics import Summary, matched_differences, summarise
-from results.table import ORACLE_NOTE, Section, percent
+from experiments.results.averages import average_over_datasets
+from experiments.results.cells import Cell, Seed, shown_dataset, shown_trainer
+from experiments.results.run_folders import ZERO_SHOT_TRAINER, Label
+from experiments.results.statistics import Summary, matched_differences, summarise
+from experiments.results.table import ORACLE_NOTE, Section, percent
 
 ALL = "all data sets"
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.averages import average_over_datasets
-from results.cells import Cell, shown_dataset, shown_trainer
-from results.figures.accuracy import AVERAGE, ZERO_SHOT, Curve, Panel, accuracy_figure
-from results.figures.output import save_figure
-from results.rows import SPREADS
+from experiments.results.averages import average_over_datasets
+from experiments.results.cells import Cell, shown_dataset, shown_trainer
+from experiments.results.figures.accuracy import AVERAGE, ZERO_SHOT, Curve, Panel, accuracy_figure
+from experiments.results.figures.output import save_figure
+from experiments.results.rows import SPREADS
 
 Published = Sequence[tuple[str, Curve]]  # each curve with its data set
 

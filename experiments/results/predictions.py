@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from results.tensor_file import Arrays, damaged, read_tensor_file, write_tensor_file
+from experiments.results.tensor_file import Arrays, damaged, read_tensor_file, write_tensor_file
 
 PREDICTIONS_FILE = "predictions.safetensors"
 SCHEMA = 1

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.averages import Average
-from results.cells import Cell, Seed, seed_of, shown_dataset, shown_trainer
-from results.run_folders import Label
+from experiments.results.averages import Average
+from experiments.results.cells import Cell, Seed, seed_of, shown_dataset, shown_trainer
+from experiments.results.run_folders import Label
 
 
 @dataclass(frozen=True)

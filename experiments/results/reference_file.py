@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.plausible import implausible
+from experiments.results.plausible import implausible
 
 SCHEMA = 1
 SELECTIONS = ("test", "validation", "none", "not stated")

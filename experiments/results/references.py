@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.averages import OF_ELEVEN, Average
-from results.cells import DAGGER, Cell, shown_dataset, shown_trainer
-from results.reference_file import References
-from results.run_folders import Label, Run
-from results.statistics import Summary
-from results.table import Section, percent, with_spread
+from experiments.results.averages import OF_ELEVEN, Average
+from experiments.results.cells import DAGGER, Cell, shown_dataset, shown_trainer
+from experiments.results.reference_file import References
+from experiments.results.run_folders import Label, Run
+from experiments.results.statistics import Summary
+from experiments.results.table import Section, percent, with_spread
 
 SHOTS = "{shots}"  # filled in once per row
-DEFAULT_REFERENCES = Path(__file__).resolve().parent.parent / "docs" / "reference_numbers.json"
+DEFAULT_REFERENCES = Path(__file__).resolve().parents[2] / "docs" / "reference_numbers.json"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from results.averages import Average
-from results.cells import DAGGER, Cell, seed_of, shown_dataset, shown_trainer
-from results.problems import Row, average_notes, empty_notes, problem_notes, problems_of, rows_of, shots_name
-from results.run_folders import KEYWORDS
-from results.table import ORACLE_NOTE, Section, percent, with_spread
+from experiments.results.averages import Average
+from experiments.results.cells import DAGGER, Cell, seed_of, shown_dataset, shown_trainer
+from experiments.results.problems import (
+    Row,
+    average_notes,
+    empty_notes,
+    problem_notes,
+    problems_of,
+    rows_of,
+    shots_name,
+)
+from experiments.results.run_folders import KEYWORDS
+from experiments.results.table import ORACLE_NOTE, Section, percent, with_spread
 
 SPREADS = {"std": "standard deviation", "ci95": "half-width of Student's 95 % interval"}
 

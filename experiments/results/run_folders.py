@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from results.coop_logs import (
+from experiments.results.coop_logs import (
     KEYWORDS,
     TEST_ENDS,
     TRAINING_ENDS,
@@ -17,8 +17,8 @@ from results.coop_logs import (
     named_in_log,
     progress,
 )
-from results.labels import ZERO_SHOT_TRAINER, Label, label_from_path, seed_in, trained_on_of, whole
-from results.plausible import implausible
+from experiments.results.labels import ZERO_SHOT_TRAINER, Label, label_from_path, seed_in, trained_on_of, whole
+from experiments.results.plausible import implausible
 
 __all__ = [
     "KEYWORDS",

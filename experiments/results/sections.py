@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from results.averages import Average, averages
-from results.base_to_new import base_to_new_section
-from results.cells import Cell, gather_cells
-from results.pairs import paired_section
-from results.reference_file import read_references
-from results.references import comparison_section
-from results.rows import long_section, shots_section
-from results.run_folders import Label, Run
-from results.table import Section
+from experiments.results.averages import Average, averages
+from experiments.results.base_to_new import base_to_new_section
+from experiments.results.cells import Cell, gather_cells
+from experiments.results.pairs import paired_section
+from experiments.results.reference_file import read_references
+from experiments.results.references import comparison_section
+from experiments.results.rows import long_section, shots_section
+from experiments.results.run_folders import Label, Run
+from experiments.results.table import Section
 
 
 def make_sections(

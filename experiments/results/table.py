@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from results.cells import DAGGER
+from experiments.results.cells import DAGGER
 
 FORMATS = ("github", "plain", "latex", "csv", "json")
 ORACLE_NOTE = f"{DAGGER} chosen with the help of test labels (oracle): no fair comparison with the others"

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from results.run_folders import Run
+from experiments.results.run_folders import Run
 
 # What may differ between the seeds of a cell. A folder of images is told from another by DATASET.ROOT alone.
 FREE_SETTINGS = frozenset(

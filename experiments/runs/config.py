@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
 DEFAULT_DATASET = "digits"
 OWN_DATASET = "image_folder"  # what --data reads
@@ -62,7 +62,7 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
         FileNotFoundError: If a configuration file does not exist.
     """
     from dassl.config import clean_cfg
-    from runs.settings import check_finite, data_of_model, model_settings
+    from experiments.runs.settings import check_finite, data_of_model, model_settings
 
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)

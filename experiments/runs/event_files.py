@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dassl.utils.distributed import is_main
-from results.attention import ATTENTION_FILE, read_attention
-from results.predictions import Predictions
-from runs.final_images import final_images
-from runs.final_scalars import final_scalars
+from experiments.results.attention import ATTENTION_FILE, read_attention
+from experiments.results.predictions import Predictions
+from experiments.runs.final_images import final_images
+from experiments.runs.final_scalars import final_scalars
 
 EVENT_FOLDER = "tensorboard"
 SUFFIX = ".final"

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from datasets.json_file import write_json_file
-from runs.config import RunPlan
-from runs.errors import described
-from runs.settings import RESULT_FILE
+from amu_raft.errors import described
+from amu_raft.json_file import write_json_file
+from experiments.runs.config import RunPlan
+from experiments.runs.settings import RESULT_FILE
 
 FAILURE_FILE = "failure.json"
 SCHEMA = 1

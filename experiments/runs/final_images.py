@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from results.attention import MAPS, AttentionMaps
-from results.predictions import Predictions
+from experiments.results.attention import MAPS, AttentionMaps
+from experiments.results.predictions import Predictions
 
 Pixels = NDArray[np.uint8]
 ATTENTION_ROWS = 4
@@ -28,10 +28,10 @@ def final_images(
     Raises:
         OSError: If an image to draw attention over is gone or damaged.
     """
-    from results.figures.confusion import confusion_figure  # here: matplotlib takes longer than some runs
-    from results.figures.output import pixels
-    from results.figures.reliability import reliability_figure
-    from results.figures.response import response_figure
+    from experiments.results.figures.confusion import confusion_figure  # here: matplotlib takes longer than some runs
+    from experiments.results.figures.output import pixels
+    from experiments.results.figures.reliability import reliability_figure
+    from experiments.results.figures.response import response_figure
 
     figures: dict[str, Callable[[], Any]] = {
         "figures/confusion_matrix": lambda: confusion_figure(
@@ -61,7 +61,7 @@ def _attention_sheet(predictions: Predictions, attention: AttentionMaps) -> Pixe
     Pictures alone: the figure with captions takes a second of a run that may last three.
     """
     from dassl.utils import read_image
-    from results.figures.attention import as_evaluated, overlay
+    from experiments.results.figures.attention import as_evaluated, overlay
 
     lines = []
     for number, row in enumerate(attention.rows[:ATTENTION_ROWS].tolist()):

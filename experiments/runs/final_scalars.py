@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from results.calibration import reliability
-from results.predictions import Predictions
+from experiments.results.calibration import reliability
+from experiments.results.predictions import Predictions
 
 # Tag, where result.json has it.
 _RESULT_KEYS = {

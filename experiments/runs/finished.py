@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from runs.config import RunPlan
-from runs.settings import RESULT_FILE, check_configured, configured_settings, read_settings, same_root
+from experiments.runs.config import RunPlan
+from experiments.runs.settings import RESULT_FILE, check_configured, configured_settings, read_settings, same_root
 
 _REMEDY = "give another output folder, or remove that run's"
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from amu_raft.model.given_images import is_path, rgb_of
+from amu_raft.model.model_folder import LoadedModel, load_model_folder
 from datasets.class_names import CLASSNAMES_FILE
-from modeling.given_images import is_path, rgb_of
-from modeling.model_folder import LoadedModel, load_model_folder
 
 LIST_FILE = "images.jsonl"
 # What a fit decides by itself: other images than the given ones, other classes, or a place that is not its own.
@@ -78,9 +78,9 @@ def fit_model(fitting: Fitting, *, verbose: bool = False) -> LoadedModel:
 
 
 def _train(fitting: Fitting, data: Path, run: Path) -> None:
-    from runs.arguments import build_parser
-    from runs.config import build_plan
-    from runs.session import execute
+    from experiments.runs.arguments import build_parser
+    from experiments.runs.config import build_plan
+    from experiments.runs.session import execute
 
     argv = ["--trainer", fitting.trainer, "--data", str(data), "--output-dir", str(run), "--seed", str(fitting.seed)]
     for name, value in fitting.flags.items():

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import SequentialSampler
 
-from results.attention import ATTENTION_FILE, AttentionMaps, choose_rows, write_attention
-from results.predictions import PREDICTIONS_FILE, Predictions, write_predictions
+from experiments.results.attention import ATTENTION_FILE, AttentionMaps, choose_rows, write_attention
+from experiments.results.predictions import PREDICTIONS_FILE, Predictions, write_predictions
 
 
 def remove_image_records(folder: Path) -> None:
@@ -24,12 +24,12 @@ def write_image_records(trainer: Any, log: Any, split: str, folder: Path) -> Pre
     """Write what the last evaluation made of every image, in place of an earlier one's files.
 
     Any trainer's predictions are written. More comes from two attributes that a trainer may have, as FewShotTrainer
-    does: ``image_outcome``, further columns (N, ...) by name, see ``results.predictions``; and
-    ``attention_of(images, rows)``, maps by the names of ``results.attention``.
+    does: ``image_outcome``, further columns (N, ...) by name, see ``experiments.results.predictions``; and
+    ``attention_of(images, rows)``, maps by the names of ``experiments.results.attention``.
 
     Args:
         trainer: The trainer after its evaluation.
-        log: The ``runs.record.EvaluationLog`` that listened to it.
+        log: The ``experiments.runs.record.EvaluationLog`` that listened to it.
         split: "val" or "test", the one evaluated.
         folder: The run folder.
 

@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amu_raft.backbones.text_classifier import BACKGROUND_TEMPLATE
+from amu_raft.features.extraction import encode_within_memory
+from amu_raft.model.calibration import fit_temperature
+from amu_raft.model.few_shot_model import FewShotModel
+from amu_raft.model.model_folder import remove_model_folder, write_model_folder
+from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
+from amu_raft.model.pixels import PixelRecipe
 from dassl.utils import read_image
-from features.extraction import encode_within_memory
-from modeling.calibration import fit_temperature
-from modeling.few_shot_model import FewShotModel
-from modeling.model_folder import remove_model_folder, write_model_folder
-from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo
-from modeling.pixels import PixelRecipe
-from modeling.text_classifier import BACKGROUND_TEMPLATE
-from results.calibration import reliability
-from runs.config import RunPlan
-from runs.settings import read_settings
-from trainers.classes import class_keys
+from datasets.classes import class_keys
+from experiments.results.calibration import reliability
+from experiments.runs.config import RunPlan
+from experiments.runs.settings import read_settings
 
 _CHECKED = 8  # images on which the model folder must agree with the trainer
 _TOLERANCE = 1e-3  # of the largest logit; half precision differs by less

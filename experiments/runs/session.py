@@ -16,12 +16,12 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
-from runs.config import RunPlan, trains_anything
-from runs.failure import failure_recorded
-from runs.folder_lock import folder_locked
-from runs.product import write_product
-from runs.record import EvaluationLog, RunRecord, set_aside
-from runs.settings import check_same, claim_folder, settings_of
+from experiments.runs.config import RunPlan, trains_anything
+from experiments.runs.failure import failure_recorded
+from experiments.runs.folder_lock import folder_locked
+from experiments.runs.product import write_product
+from experiments.runs.record import EvaluationLog, RunRecord, set_aside
+from experiments.runs.settings import check_same, claim_folder, settings_of
 
 _DEFAULT_THREADS = torch.get_num_threads()
 

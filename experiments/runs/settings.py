@@ -10,8 +10,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from datasets.json_file import read_json_file, write_json_file
-from runs.config import as_dict, leaves
+from amu_raft.json_file import read_json_file, write_json_file
+from experiments.runs.config import as_dict, leaves
 
 SETTINGS_FILE = "settings.json"
 RESULT_FILE = "result.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runs.config import CONFIGS, as_literal
+from experiments.runs.config import CONFIGS, as_literal
 
 ALL_SHOTS = "all"
 JOBS = ("grid", "transfer", "base2new", "evaluate")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from runs.config import RunPlan
-from runs.failure import facts_of, write_failure
-from runs.finished import finished_result
-from runs.folder_lock import in_use
-from sweep.cell import Cell, Outcome
-from sweep.runner import Runner
+from experiments.runs.config import RunPlan
+from experiments.runs.failure import facts_of, write_failure
+from experiments.runs.finished import finished_result
+from experiments.runs.folder_lock import in_use
+from experiments.sweep.cell import Cell, Outcome
+from experiments.sweep.runner import Runner
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runs.finished import finished_result
-from sweep.cell import Cell
+from experiments.runs.finished import finished_result
+from experiments.sweep.cell import Cell
 
 
 class _Kind(NamedTuple):

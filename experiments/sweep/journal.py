@@ -6,11 +6,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from datasets.json_file import write_json_file
-from runs.config import RunPlan
-from runs.failure import facts_of
-from sweep.axes import Axes
-from sweep.cell import Cell, Outcome
+from amu_raft.json_file import write_json_file
+from experiments.runs.config import RunPlan
+from experiments.runs.failure import facts_of
+from experiments.sweep.axes import Axes
+from experiments.sweep.cell import Cell, Outcome
 
 SWEEP_FILE = "sweep.json"
 SCHEMA = 1

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
-from runs.config import trains_anything
-from sweep.axes import ALL_SHOTS
-from sweep.cell import Cell
-from sweep.estimate import Durations, readable_duration
+from experiments.runs.config import trains_anything
+from experiments.sweep.axes import ALL_SHOTS
+from experiments.sweep.cell import Cell
+from experiments.sweep.estimate import Durations, readable_duration
 
 
 def overview(cells: Sequence[Cell], to_run: Collection[Cell], durations: Durations, processes: int) -> str:

@@ -8,9 +8,16 @@ from typing import Any
 
 import yaml
 
-from runs.config import CONFIGS, EMBEDDED_CONFIG, FULL_SIZE_CONFIG, check_trainer, config_stem, trains_anything
-from sweep.axes import TRANSFER_SOURCE, Axes, dataset_file
-from sweep.cell import Cell
+from experiments.runs.config import (
+    CONFIGS,
+    EMBEDDED_CONFIG,
+    FULL_SIZE_CONFIG,
+    check_trainer,
+    config_stem,
+    trains_anything,
+)
+from experiments.sweep.axes import TRANSFER_SOURCE, Axes, dataset_file
+from experiments.sweep.cell import Cell
 
 NO_CONFIG = "default"  # of a trainer that has no files
 

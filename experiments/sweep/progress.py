@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from sweep.cell import Cell, Outcome
-from sweep.estimate import Durations, readable_duration
+from experiments.sweep.cell import Cell, Outcome
+from experiments.sweep.estimate import Durations, readable_duration
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs, {elapsed}{postfix}"
 

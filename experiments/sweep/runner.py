@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from runs.errors import described
-from sweep.cell import Cell, Outcome
-from sweep.workers import in_processes
+from amu_raft.errors import described
+from experiments.sweep.cell import Cell, Outcome
+from experiments.sweep.workers import in_processes
 
 
 class Runner(Protocol):
@@ -56,7 +56,7 @@ class ProcessRunner:
     """Cells in long-lived processes of this machine: each imports torch once and shares the feature store.
 
     Args:
-        environments: Environment variables of each process, as ``sweep.devices`` makes them.
+        environments: Environment variables of each process, as ``experiments.sweep.devices`` makes them.
         verbose: Show what runs print.
     """
 
@@ -74,7 +74,7 @@ class ProcessRunner:
 def perform(cell: Cell, *, verbose: bool = False) -> None:
     """Do one run in this process; what it prints and warns of goes to its log.txt, to the console only if verbose."""
     import train
-    from runs.arguments import build_parser
+    from experiments.runs.arguments import build_parser
 
     for module in cell.modules:
         importlib.import_module(module)

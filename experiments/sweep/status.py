@@ -5,13 +5,13 @@ import io
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
+from amu_raft.errors import EXPECTED_ERRORS, one_line
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from runs.arguments import build_parser
-from runs.config import RunPlan, build_plan
-from runs.errors import EXPECTED_ERRORS, one_line
-from runs.finished import is_finished
-from sweep.cell import Cell
+from experiments.runs.arguments import build_parser
+from experiments.runs.config import RunPlan, build_plan
+from experiments.runs.finished import is_finished
+from experiments.sweep.cell import Cell
 
 
 def run_plans(cells: Iterable[Cell]) -> dict[Cell, RunPlan]:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
-from runs.errors import described
+from amu_raft.errors import described
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

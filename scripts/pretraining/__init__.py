@@ -1,1 +1,1 @@
-"""Make the bundled tiny weights from procedural images alone: ``python -m pretraining.make``."""
+"""Make the bundled tiny weights from procedural images alone: ``python -m scripts.pretraining.make``."""

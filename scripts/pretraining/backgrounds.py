@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from pretraining.captions import BACKGROUNDS
+from scripts.pretraining.captions import BACKGROUNDS
 
 Colour = tuple[int, int, int]
 Pixels = npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Measure tiny weights on fresh procedural images: ``python -m pretraining.evaluate [--weights DIR]``."""
+"""Measure tiny weights on fresh procedural images: ``python -m scripts.pretraining.evaluate [--weights DIR]``."""
 
 import argparse
 import math
@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from clip import clip
 from torch import Tensor
 
-from modeling.aux_encoder import AuxEncoder, load_aux_encoder
-from modeling.residual_network import BasicBlock, ResidualNetwork
-from modeling.state_files import BUNDLED
-from pretraining.captions import BACKGROUNDS, COLOURS, DIGIT_NAMES, DIGIT_TEMPLATE, OBJECTS, SHAPE_TEMPLATE
-from pretraining.make import AUX_FILE, CLIP_FILE
-from pretraining.outlines import SHAPE_NAMES
-from pretraining.renderings import draw_pool
-from pretraining.tiny_aux import INPUT_RESOLUTION, STEM_KERNEL, WIDTHS
-from pretraining.visual_tower import attention_logits, normalised
+from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
+from amu_raft.backbones.residual_network import BasicBlock, ResidualNetwork
+from amu_raft.backbones.state_files import BUNDLED
+from scripts.pretraining.captions import BACKGROUNDS, COLOURS, DIGIT_NAMES, DIGIT_TEMPLATE, OBJECTS, SHAPE_TEMPLATE
+from scripts.pretraining.make import AUX_FILE, CLIP_FILE
+from scripts.pretraining.outlines import SHAPE_NAMES
+from scripts.pretraining.renderings import draw_pool
+from scripts.pretraining.tiny_aux import INPUT_RESOLUTION, STEM_KERNEL, WIDTHS
+from scripts.pretraining.visual_tower import attention_logits, normalised
 
 FRESH_SEED = 1_000_003  # no training run's images unless somebody trains with this seed
 SHOTS = 16
@@ -117,7 +117,9 @@ def nearest_mean_accuracy(encoder: AuxEncoder, pixels: npt.NDArray[np.uint8], la
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pretraining.evaluate", description="Measure the tiny encoders.")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.pretraining.evaluate", description="Measure the tiny encoders."
+    )
     parser.add_argument("--weights", type=Path, default=BUNDLED, help="folder of the weights (default: the bundled)")
     parser.add_argument("--images", type=int, default=4_000, help="fresh images to draw (default: 4000)")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Make both tiny encoders: ``python -m pretraining.make [--short] [--out DIR] [--seed N]``."""
+"""Make both tiny encoders: ``python -m scripts.pretraining.make [--short] [--out DIR] [--seed N]``."""
 
 import argparse
 import hashlib
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modeling.state_files import BUNDLED
-from pretraining.packing import packed, write_atomically, write_manifest
-from pretraining.tiny_aux import AuxBudget, train_tiny_aux
-from pretraining.tiny_clip import ClipBudget, train_tiny_clip
+from amu_raft.backbones.state_files import BUNDLED
+from scripts.pretraining.packing import packed, write_atomically, write_manifest
+from scripts.pretraining.tiny_aux import AuxBudget, train_tiny_aux
+from scripts.pretraining.tiny_clip import ClipBudget, train_tiny_clip
 
 CLIP_FILE, AUX_FILE = "tiny_clip.pt", "tiny_aux.pt"
 SHORT_FOLDER = Path("output/pretraining_short")
@@ -49,7 +49,7 @@ def make(folder: Path, *, seed: int, short: bool = False) -> Made:
         raise ValueError(f"seed must be at least 0, not {seed}")
     folder.mkdir(parents=True, exist_ok=True)
     clip_budget, aux_budget = (SHORT_CLIP, SHORT_AUX) if short else (ClipBudget(), AuxBudget())
-    command = f"python -m pretraining.make --seed {seed}{' --short' if short else ''}"
+    command = f"python -m scripts.pretraining.make --seed {seed}{' --short' if short else ''}"
     clip = train_tiny_clip(clip_budget, seed=seed)
     aux = train_tiny_aux(aux_budget, seed=seed)
     about = {"made_by": command, "seed": seed, "torch": torch.__version__}
@@ -63,7 +63,9 @@ def make(folder: Path, *, seed: int, short: bool = False) -> Made:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pretraining.make", description="Make the bundled tiny encoders.")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.pretraining.make", description="Make the bundled tiny encoders."
+    )
     parser.add_argument("--short", action="store_true", help="train for seconds, to see that all parts work")
     parser.add_argument(
         "--out", type=Path, help=f"folder to write to (default: modeling/weights; short: {SHORT_FOLDER})"

@@ -11,7 +11,7 @@ from clip import clip
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pretraining.captions import BACKGROUNDS, COLOURS, OBJECTS
+from scripts.pretraining.captions import BACKGROUNDS, COLOURS, OBJECTS
 
 UNKNOWN = 0  # in the reduced vocabulary; at load every unused row of the embedding is zero, as this one stays
 FEATURE_SCALE = 10.0

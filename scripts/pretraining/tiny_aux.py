@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from modeling.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from modeling.residual_network import BasicBlock, ResidualNetwork
-from pretraining.unlabelled import draw_unlabelled
-from pretraining.views import random_views
-from pretraining.visual_tower import warmed_cosine
+from amu_raft.backbones.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from amu_raft.backbones.residual_network import BasicBlock, ResidualNetwork
+from scripts.pretraining.unlabelled import draw_unlabelled
+from scripts.pretraining.views import random_views
+from scripts.pretraining.visual_tower import warmed_cosine
 
 WIDTHS = [24, 48, 96, 192]
 STEM_KERNEL = 5

@@ -10,10 +10,10 @@ from clip.model import CLIP
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pretraining.captions import CaptionBook
-from pretraining.renderings import IMAGE_SIZE, draw_pool
-from pretraining.text_tower import UNKNOWN, ReducedVocabulary, encode_text, train_text_tower
-from pretraining.visual_tower import LAST_SCALE, CaptionedPool, train_visual_tower
+from scripts.pretraining.captions import CaptionBook
+from scripts.pretraining.renderings import IMAGE_SIZE, draw_pool
+from scripts.pretraining.text_tower import UNKNOWN, ReducedVocabulary, encode_text, train_text_tower
+from scripts.pretraining.visual_tower import LAST_SCALE, CaptionedPool, train_visual_tower
 
 EMBED_DIM = 64
 VISUAL_LAYERS, VISUAL_WIDTH = (1, 1, 1, 1), 8

@@ -18,9 +18,9 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import runs.fitting
-from modeling.classifier import FewShotClassifier
-from modeling.model_info import INFO_FILE
+import experiments.runs.fitting
+from amu_raft.classifier import FewShotClassifier
+from amu_raft.model.model_info import INFO_FILE
 
 QUICK = {"OPTIM.MAX_EPOCH": 5, "OPTIM.WARMUP_EPOCH": 0, "TRAIN.VIEWS": 1, "DATALOADER.TRAIN_X.BATCH_SIZE": 4}
 NAMES = ("zero", "one", "six")  # of digits that the tiny CLIP tells apart after an epoch or two
@@ -275,7 +275,7 @@ def test_scores_that_are_no_numbers_end_the_call(fitted: FewShotClassifier) -> N
 
 
 def test_a_run_that_leaves_no_model_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs.fitting, "_train", lambda *_: None)
+    monkeypatch.setattr(experiments.runs.fitting, "_train", lambda *_: None)
     with pytest.raises(RuntimeError, match="trainer AMU has left no model"):
         quick().fit(*pictures(1))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from runs.command import carry_out, need_packages
+from amu_raft.command import carry_out, need_packages
 
 
 def fail(error: BaseException) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from runs.errors import described, one_line
+from amu_raft.errors import described, one_line
 
 FROM_A_WORKER = """Caught OSError in DataLoader worker process 0.
 Original Traceback (most recent call last):

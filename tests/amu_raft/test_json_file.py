@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.json_file import read_json_file, write_json_file
+from amu_raft.json_file import read_json_file, write_json_file
 
 
 def test_layout_is_that_of_coop(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from amu_raft.backbones.clip_backbone import load_clip
+from amu_raft.backbones.state_files import bundled_weights
 from benchmarks import extraction
 from benchmarks.full_size import write_photographs
-from modeling.clip_backbone import load_clip
-from modeling.state_files import bundled_weights
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import load_clip
 from benchmarks import full_size
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import load_clip
 
 
 def test_photographs_lie_in_split_and_class_folders_and_differ(tmp_path: Path) -> None:

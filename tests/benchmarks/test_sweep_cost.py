@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import runs.session
+import experiments.runs.session
+from amu_raft.features.store import FeatureStore
 from benchmarks import sweep_cost, whole_run
 from benchmarks.whole_run import Files
-from features.store import FeatureStore
 
 SETTINGS = {
     **{"OPTIM.MAX_EPOCH": "2", "OPTIM.WARMUP_EPOCH": "1", "TRAIN.NUM_THREADS": "1"},
@@ -46,7 +46,9 @@ def test_a_tiny_sweep(
     image_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(whole_run, "CONFIG", "tiny")
-    monkeypatch.setattr(runs.session, "collect_env_info", lambda: "")  # half a second of asking pip, every time
+    monkeypatch.setattr(
+        experiments.runs.session, "collect_env_info", lambda: ""
+    )  # half a second of asking pip, every time
     files = Files(Path("tiny"), Path("tiny"), image_root)
     result = sweep_cost.measure(files, tmp_path, SETTINGS, shots=[1, 2], seeds=[1], num_test=9, say=lambda line: None)
     assert result["runs"] == 4

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from amu_raft.features.views import ViewDataset
 from benchmarks import whole_run
 from benchmarks.whole_run import Files
-from features.views import ViewDataset
 
 COMMON = {"DATASET.NUM_SHOTS": "2", "TRAIN.NUM_THREADS": "1", "DATALOADER.NUM_WORKERS": "0"}
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from modeling.clip_backbone import available_backbones
-from runs import config
-from runs.config import leaves
+from amu_raft.backbones.clip_backbone import available_backbones
+from experiments.runs import config
+from experiments.runs.config import leaves
 
 FOLDER = config.CONFIGS / "trainers"
 TRAINERS = {"AMU": "amu", "RAFT": "raft", "ZeroshotCLIP": "zeroshot"}

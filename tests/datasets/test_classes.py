@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trainers.classes import class_keys, read_class_keys, write_classes
+from datasets.classes import class_keys, read_class_keys, write_classes
 
 NAMED = SimpleNamespace(classnames=["missile", "cat", "missile"])
 KEYED = SimpleNamespace(classnames=["missile", "cat", "missile"], class_keys=["n3", "n1", "n2"])

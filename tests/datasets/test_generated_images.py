@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from amu_raft.json_file import read_json_file, write_json_file
 from datasets import generated_images
 from datasets.digits import Digits
 from datasets.generated_images import GeneratedDataset, cache_folder, split_positions
-from datasets.json_file import read_json_file, write_json_file
 
 
 class Greys(GeneratedDataset):

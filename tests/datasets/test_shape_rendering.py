@@ -6,7 +6,7 @@ from PIL import Image
 
 from datasets import shape_rendering
 from datasets.shape_rendering import draw_shape
-from pretraining.outlines import SHAPE_NAMES, shape_outlines
+from scripts.pretraining.outlines import SHAPE_NAMES, shape_outlines
 
 
 def pixels(*arguments: Any, **options: Any) -> Any:

@@ -23,6 +23,6 @@ def test_ninety_of_each_half_for_testing(make_cfg: Callable[..., Any], tmp_path:
 
 def test_the_classes_are_those_that_can_be_drawn() -> None:
     from datasets.shapes import Shapes
-    from pretraining.outlines import SHAPE_NAMES
+    from scripts.pretraining.outlines import SHAPE_NAMES
 
     assert Shapes.names == SHAPE_NAMES

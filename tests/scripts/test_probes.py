@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.clip_backbone import CLIPBackbone
+from amu_raft.backbones.clip_backbone import CLIPBackbone
 
 Train = Callable[..., Any]
 CONFIG = str(Path(__file__).parents[2] / "configs" / "trainers" / "ZeroshotCLIP" / "tiny.yaml")

@@ -15,10 +15,10 @@ import pytest
 import train
 from scripts import sweep
 from tests.conftest import SMALL_RUN, write_images
-from tests.sweep.stub_files import MENDED, STARTED
+from tests.experiments.sweep.stub_files import MENDED, STARTED
 
 REPOSITORY = Path(__file__).parents[2]
-STUBS = "tests.sweep.stub_trainers"
+STUBS = "tests.experiments.sweep.stub_trainers"
 
 
 pytestmark = pytest.mark.usefixtures("trainers_of_this_test")

@@ -12,8 +12,8 @@ def build(image_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """Build a trainer as a run would, without running it."""
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed
-    from runs.arguments import build_parser
-    from runs.config import build_plan
+    from experiments.runs.arguments import build_parser
+    from experiments.runs.config import build_plan
 
     def make(trainer: str, *overrides: str, root: Path = image_root) -> Any:
         small = ["DATASET.NUM_SHOTS", "2", "DATALOADER.TRAIN_X.BATCH_SIZE", "4", "OPTIM.MAX_EPOCH", "4"]

@@ -9,15 +9,15 @@ import torch
 from torch.utils.data import DataLoader
 
 import trainers.amu
+from amu_raft.backbones.preprocess import unit_rows
+from amu_raft.features.extraction import encode_batches, merge_batches
+from amu_raft.features.views import ViewDataset
+from amu_raft.methods.amu.adapter import average_views, initial_weight
+from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, fuse_logits, standardize_logits
+from amu_raft.methods.raft.losses import amu_loss
+from amu_raft.methods.schedules import cosine_table
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.image_folder import ImageFolder
-from features.extraction import encode_batches, merge_batches
-from features.views import ViewDataset
-from modeling.adapter import average_views, initial_weight
-from modeling.fusion import UNCERTAINTY_KINDS, fuse_logits, standardize_logits
-from modeling.losses import amu_loss
-from modeling.preprocess import unit_rows
-from modeling.schedules import cosine_table
 from tests.datasets.miniatures.common import build_miniature
 
 Train = Callable[..., Any]
@@ -330,7 +330,7 @@ def test_training_forgets_the_classes_of_a_loaded_adapter(finished: Train, build
 
 
 def test_the_aux_encoder_is_part_of_the_settings(build: Train) -> None:
-    from runs.settings import settings_of
+    from experiments.runs.settings import settings_of
 
     trainer = build("AMU")
     assert settings_of(trainer.cfg, trainer)["aux encoder sha256"] == trainer.aux_encoder.sha256

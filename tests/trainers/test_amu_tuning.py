@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.fusion_tuning import FusionSettings, fusion_accuracies
-from modeling.selection import beyond_chance
+from amu_raft.methods.amu.tuning import FusionSettings, fusion_accuracies
+from amu_raft.methods.selection import beyond_chance
 from trainers.amu_tuning import read_grid
 
 Train = Callable[..., Any]

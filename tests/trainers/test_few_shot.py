@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import load_clip
+from amu_raft.features.views import ViewDataset
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
-from features.views import ViewDataset
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import load_clip
 from trainers import few_shot
 from trainers.few_shot import batch_accuracy
 

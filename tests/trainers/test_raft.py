@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.alpha_search import mix_logits, search_alpha
-from modeling.attention_maps import attention_maps
-from modeling.losses import raft_loss
-from modeling.schedules import warmup_cosine_table
-from modeling.text_classifier import build_background_column
+from amu_raft.backbones.text_classifier import build_background_column
+from amu_raft.methods.raft.alpha_search import mix_logits, search_alpha
+from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.losses import raft_loss
+from amu_raft.methods.schedules import warmup_cosine_table
 
 Train = Callable[..., Any]
 

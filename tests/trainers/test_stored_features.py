@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from amu_raft.backbones.clip_backbone import CLIPBackbone
+from amu_raft.features.extraction import encode_batches, merge_batches
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.data.transforms import build_transform
 from datasets.image_folder import ImageFolder
-from features.extraction import encode_batches, merge_batches
-from modeling.clip_backbone import CLIPBackbone
 from tests.conftest import write_images
 from trainers import few_shot
 from trainers.amu import AMU
@@ -293,7 +293,7 @@ def test_training_from_the_store_is_training_through_the_encoders(name: str, bui
 
 
 def few_shot_views(trainer: Any, count: int) -> Any:
-    from features.views import ViewDataset
+    from amu_raft.features.views import ViewDataset
 
     return ViewDataset(trainer.dm.train_loader_x.dataset, num_views=count, seed=trainer.cfg.SEED)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from features.store import DEFAULT_LIMIT, default_folder
+from amu_raft.features.store import DEFAULT_LIMIT, default_folder
 from trainers.amu import AMU
 from trainers.raft import RAFT
 from trainers.stores import check_feature_settings, code_of, feature_settings, open_store

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from modeling.preprocess import unit_rows
-from modeling.text_classifier import build_text_classifier
+from amu_raft.backbones.preprocess import unit_rows
+from amu_raft.backbones.text_classifier import build_text_classifier
 
 Train = Callable[..., Any]
 

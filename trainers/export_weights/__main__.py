@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from amu_raft.command import carry_out
+from amu_raft.methods.released_weights import write_adapter, write_attention_pool
 from dassl.utils import load_checkpoint
-from modeling.released_weights import write_adapter, write_attention_pool
-from runs.command import carry_out
-from runs.settings import NOT_STATED, read_settings
+from experiments.runs.settings import NOT_STATED, read_settings
 
 # Folder that the trained model of each method has in a run folder.
 MODEL_FOLDERS = {"adapter": "AMU", "attnpool": "RAFT"}

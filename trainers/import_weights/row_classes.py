@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets import build_dataset
 from datasets.class_names import read_classnames
-from trainers.classes import class_keys
+from datasets.classes import class_keys
 
 _WNID = re.compile(r"n\d{8}\s")
 

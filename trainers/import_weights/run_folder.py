@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor
 from yacs.config import CfgNode
 
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import check_attention_pooling, check_backbone, load_clip
+from amu_raft.json_file import write_json_file
+from amu_raft.methods.raft.region_attention import RegionAttention
+from amu_raft.methods.released_weights import read_adapter, read_attention_pool
 from dassl.utils import save_checkpoint
-from datasets.json_file import write_json_file
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import check_attention_pooling, check_backbone, load_clip
-from modeling.region_attention import RegionAttention
-from modeling.released_weights import read_adapter, read_attention_pool
-from runs.settings import NOT_STATED, RESULT_FILE, SETTINGS_FILE, configured_settings
-from trainers.classes import CLASSES_FILE
+from datasets.classes import CLASSES_FILE
+from experiments.runs.settings import NOT_STATED, RESULT_FILE, SETTINGS_FILE, configured_settings
 from trainers.import_weights.row_classes import RowClasses, find_row_classes
 
 

@@ -1,4 +1,4 @@
-"""List, check and tidy the feature store: python -m features.store ls|verify|gc."""
+"""List, check and tidy the feature store: python -m amu_raft.features.store ls|verify|gc."""
 
 import argparse
 import sys
@@ -9,18 +9,25 @@ from typing import Any
 
 from tabulate import tabulate
 
-from features.extraction import progress
-from features.store.layout import StoreFolder, default_folder, last_use
-from features.store.sizes import parse_size
-from features.store.storage import DEFAULT_LIMIT
-from features.store.tidying import damage_of, evict, read_entries, remove_damaged, remove_leftovers, remove_locks
+from amu_raft.features.extraction import progress
+from amu_raft.features.store.layout import StoreFolder, default_folder, last_use
+from amu_raft.features.store.sizes import parse_size
+from amu_raft.features.store.storage import DEFAULT_LIMIT
+from amu_raft.features.store.tidying import (
+    damage_of,
+    evict,
+    read_entries,
+    remove_damaged,
+    remove_leftovers,
+    remove_locks,
+)
 
 HEADERS = ("key", "feature", "encoder", "shape", "type", "MiB", "last used")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 1 if ``verify`` finds damage, 2 if nothing can be done."""
-    parser = argparse.ArgumentParser(prog="python -m features.store", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m amu_raft.features.store", description=__doc__)
     parser.add_argument("command", choices=("ls", "verify", "gc"))
     parser.add_argument("--store", type=Path, help="folder of the store; default features/ in the project's cache")
     parser.add_argument("--limit", type=_limit, help="gc: bytes to keep at most, such as 10G; default 50G")

@@ -10,11 +10,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from features.extraction import Features
-from features.store.entry import DamagedEntryError, Entry, key_of, read_entry
-from features.store.layout import StoreFolder
-from features.store.tidying import evict, remove_leftovers
-from features.store.writer import EntryWriter
+from amu_raft.features.extraction import Features
+from amu_raft.features.store.entry import DamagedEntryError, Entry, key_of, read_entry
+from amu_raft.features.store.layout import StoreFolder
+from amu_raft.features.store.tidying import evict, remove_leftovers
+from amu_raft.features.store.writer import EntryWriter
 
 DEFAULT_LIMIT = 50 << 30
 Description = Mapping[str, Any]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from features.store.entry import DamagedEntryError, Entry, read_entry
-from features.store.layout import StoreFolder
+from amu_raft.features.store.entry import DamagedEntryError, Entry, read_entry
+from amu_raft.features.store.layout import StoreFolder
 
 
 def read_entries(store: StoreFolder) -> Iterator[Entry | Path]:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from torch import Tensor
 
-from features.store.entry import DATA_FILE, FORMAT, MANIFEST_FILE, seal
+from amu_raft.features.store.entry import DATA_FILE, FORMAT, MANIFEST_FILE, seal
 
 # What numpy and torch both have; bfloat16 is not among them.
 TYPES = ("float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")

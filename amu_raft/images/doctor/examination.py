@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from amu_raft.images.division import describe_division, make_split, too_small
+from amu_raft.images.doctor.looking import Look, died_of, look_at
+from amu_raft.images.doctor.other_files import describe_other_files
+from amu_raft.images.doctor.sentences import names_of_one_text, refused_sentences
+from amu_raft.images.doctor.workers import look_at_all
+from amu_raft.images.listing import check_listing
+from amu_raft.images.names import class_names
 from datasets.class_names import CLASSNAMES_FILE
 from datasets.doctor.disk import reason
 from datasets.doctor.finding import examples, plural, printable
-from datasets.doctor.looking import Look, died_of, look_at
-from datasets.doctor.other_files import describe_other_files
 from datasets.doctor.prompts import describe_prompts
-from datasets.doctor.sentences import names_of_one_text, refused_sentences
-from datasets.doctor.workers import look_at_all
 from datasets.image_folder import PROMPT_FILE, folder_of, list_images
-from datasets.own_listing import check_listing
-from datasets.own_names import class_names
-from datasets.own_split import describe_division, make_split, too_small
 from datasets.split_file import Split
 
 TINY_SIDE = 32  # pixels; CLIP enlarges to 224 and more

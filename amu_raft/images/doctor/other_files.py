@@ -4,9 +4,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from amu_raft.images.files import is_image, is_ours
 from datasets.class_names import CLASSNAMES_FILE, shortened
 from datasets.doctor.finding import plural, printable
-from datasets.image_files import is_image, is_ours
 from datasets.image_folder import PROMPT_FILE
 
 SHOWN = 8  # endings in a line

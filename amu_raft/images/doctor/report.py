@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from datasets.doctor.own_images import Examination
+from amu_raft.images.doctor.examination import Examination
 from datasets.split_file import SPLIT_NAMES
 
 MOST_CLASSES = 40  # rows of the table; of more classes the smallest are shown

@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from amu_raft.backbones.text_classifier import fill_templates, read_prompt_file, tokenize
 from datasets.doctor.finding import examples, printable
 from datasets.image_folder import ImageFolder
-from modeling.text_classifier import fill_templates, read_prompt_file, tokenize
 
 SURELY_SHORT = 75  # ASCII letters: a token has at least one, and begin and end take two of the 77
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modeling.preprocess import unit_rows
+from amu_raft.backbones.preprocess import unit_rows
 
 INITIALIZATIONS = ("class_mean", "released", "random")
 

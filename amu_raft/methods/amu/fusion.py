@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modeling.adapter import KnownClasses
-from modeling.preprocess import unit_rows
-from modeling.text_classifier import zero_shot_logits as clip_logits
+from amu_raft.backbones.preprocess import unit_rows
+from amu_raft.backbones.text_classifier import zero_shot_logits as clip_logits
+from amu_raft.methods.amu.adapter import KnownClasses
 
 _MAX = torch.finfo(torch.float32).max
 _EPS = torch.finfo(torch.float32).eps

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from modeling.fusion import fuse_logits
-from modeling.selection import STANDARD_ERROR_RULE, Tuning, accuracy_percent, axis_with, beyond_chance, surface
+from amu_raft.methods.amu.fusion import fuse_logits
+from amu_raft.methods.selection import STANDARD_ERROR_RULE, Tuning, accuracy_percent, axis_with, beyond_chance, surface
 
 
 class FusionSettings(NamedTuple):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from modeling.selection import STANDARD_ERROR_RULE, Tuning, accuracy_percent, beyond_chance, surface
+from amu_raft.methods.selection import STANDARD_ERROR_RULE, Tuning, accuracy_percent, beyond_chance, surface
 
 ALPHA_RULES = {"one_standard_error": STANDARD_ERROR_RULE, "first_best": "the first alpha with the highest accuracy"}
 

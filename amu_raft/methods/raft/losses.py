@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modeling.preprocess import unit_rows
+from amu_raft.backbones.preprocess import unit_rows
 
 
 class AMULoss(NamedTuple):

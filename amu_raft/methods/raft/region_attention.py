@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modeling.clip_backbone import check_grid
+from amu_raft.backbones.clip_backbone import check_grid
 
 POOLINGS = ("folded", "plain")
 

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from results.averages import ELEVEN
-from results.cells import DAGGER
-from results.figures.legend import add_legend_below
-from results.figures.names import shorten_distinctly
-from results.figures.style import (
+from experiments.results.averages import ELEVEN
+from experiments.results.cells import DAGGER
+from experiments.results.figures.legend import add_legend_below
+from experiments.results.figures.names import shorten_distinctly
+from experiments.results.figures.style import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
     Style,

@@ -11,8 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
-from results.figures.style import OVERLAY, PAGE_WIDTH, SMALL, new_figure, say_nothing_to_draw, shorten, styled
-from results.heat import heat_over
+from amu_raft.prediction.heat import heat_over
+from experiments.results.figures.style import (
+    OVERLAY,
+    PAGE_WIDTH,
+    SMALL,
+    new_figure,
+    say_nothing_to_draw,
+    shorten,
+    styled,
+)
 
 MAPS = {
     "class_before": "class token,\nbefore tuning",

@@ -7,8 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from results.figures.labels import check_labels
-from results.figures.style import COLOURS, PAGE_WIDTH, SMALL, new_figure, say_nothing_to_draw, shorten, styled
+from experiments.results.figures.labels import check_labels
+from experiments.results.figures.style import (
+    COLOURS,
+    PAGE_WIDTH,
+    SMALL,
+    new_figure,
+    say_nothing_to_draw,
+    shorten,
+    styled,
+)
 
 GAIN, LOSS = COLOURS[0], COLOURS[1]
 _BAR = 0.145  # inches: a line of the smallest type

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from results.diagnostics import Complementarity
-from results.figures.style import COLUMN_WIDTH, PAGE_WIDTH, new_figure, say_nothing_to_draw, shorten, style_of, styled
+from experiments.results.diagnostics import Complementarity
+from experiments.results.figures.style import (
+    COLUMN_WIDTH,
+    PAGE_WIDTH,
+    new_figure,
+    say_nothing_to_draw,
+    shorten,
+    style_of,
+    styled,
+)
 
 
 @styled

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from results.figures.labels import check_labels
-from results.figures.style import (
+from experiments.results.figures.labels import check_labels
+from experiments.results.figures.style import (
     COLOURS,
     CONFUSIONS,
     MISSING,

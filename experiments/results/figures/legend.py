@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from results.figures.names import shorten_distinctly
-from results.figures.style import SMALL
+from experiments.results.figures.names import shorten_distinctly
+from experiments.results.figures.style import SMALL
 
 _CHARACTER = 0.055  # inches, of a usual one in a legend
 _MARGIN = 0.1  # inches, left free beside and above it

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import takewhile
 
-from results.figures.style import shorten
+from experiments.results.figures.style import shorten
 
 _WORD_ENDS = " ,;)]"
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.figures.style import print_settings
-from results.whole_file import replace_file
+from experiments.results.figures.style import print_settings
+from experiments.results.whole_file import replace_file
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 150

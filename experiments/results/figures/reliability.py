@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from results.calibration import NUM_BINS, Reliability, reliability
-from results.figures.names import shorten_distinctly
-from results.figures.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, new_figure, say_nothing_to_draw, styled
+from experiments.results.calibration import NUM_BINS, Reliability, reliability
+from experiments.results.figures.names import shorten_distinctly
+from experiments.results.figures.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, new_figure, say_nothing_to_draw, styled
 
 _COLUMNS = 4
 _TITLE_LENGTH = 24  # characters that a narrow panel has room for

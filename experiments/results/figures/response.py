@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.figures.style import (
+from experiments.results.figures.style import (
     COLOURS,
     COLUMN_WIDTH,
     MISSING,

@@ -1,5 +1,5 @@
 """One page of HTML with everything about some runs: scores, plots, protocol, mistakes, settings, versions."""
 
-from results.report.write import MOST_WRONG_IMAGES, WRONG_IMAGES, write_report
+from experiments.results.report.write import MOST_WRONG_IMAGES, WRONG_IMAGES, write_report
 
 __all__ = ["MOST_WRONG_IMAGES", "WRONG_IMAGES", "write_report"]

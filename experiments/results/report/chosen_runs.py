@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from results.cells import Cell
-from results.predictions import PREDICTIONS_FILE
-from results.run_folders import Run
+from experiments.results.cells import Cell
+from experiments.results.predictions import PREDICTIONS_FILE
+from experiments.results.run_folders import Run
 
 
 def looked_at(cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from results.attention import AttentionMaps, read_attention
-from results.predictions import Predictions, read_own_predictions
-from results.report.host_paths import HostPaths
-from results.report.page_size import PageSize
-from results.report.thumbnails import Picture, open_square, overlay, picture
-from results.run_folders import Run
+from experiments.results.attention import AttentionMaps, read_attention
+from experiments.results.predictions import Predictions, read_own_predictions
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.page_size import PageSize
+from experiments.results.report.thumbnails import Picture, open_square, overlay, picture
+from experiments.results.run_folders import Run
 
 # Both tokens start from CLIP's one, so that one map of "before" says it all.
 MAPS = (

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from results.cells import Cell, shown_dataset, shown_trainer
-from results.labels import ZERO_SHOT_TRAINER
-from results.predictions import Predictions, read_own_predictions
-from results.report.chosen_runs import most_shots
-from results.report.host_paths import HostPaths
-from results.report.page_size import PageSize
-from results.rows import SPREADS
-from results.run_folders import Run
+from experiments.results.cells import Cell, shown_dataset, shown_trainer
+from experiments.results.labels import ZERO_SHOT_TRAINER
+from experiments.results.predictions import Predictions, read_own_predictions
+from experiments.results.report.chosen_runs import most_shots
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.page_size import PageSize
+from experiments.results.rows import SPREADS
+from experiments.results.run_folders import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ class Plotter:
 
     def draw(self, caption: str, alt: str, figure: "Callable[[], Figure]", *, wide: bool = False) -> Plot:
         """Return a plot, as SVG or, if that is too large, as PNG."""
-        from results.figures.output import data_uri
+        from experiments.results.figures.output import data_uri
 
         try:
             drawn = figure()
@@ -80,8 +80,8 @@ def accuracy_plots(cells: Sequence[Cell], keyword: str, spread: str, plotter: Pl
     """Return the score over shots on every data set, if any run has finished."""
     if not any(cell.runs for cell in cells):
         return []
-    from results.figures.accuracy import accuracy_figure
-    from results.plot import accuracy_panels
+    from experiments.results.figures.accuracy import accuracy_figure
+    from experiments.results.plot import accuracy_panels
 
     score = keyword.replace("_", "-")
     name = SPREADS[spread]
@@ -144,7 +144,7 @@ def _with_predictions(members: Sequence[tuple[Cell, Run]], paths: HostPaths) -> 
 
 
 def _reliability(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
-    from results.figures.reliability import reliability_figure
+    from experiments.results.figures.reliability import reliability_figure
 
     methods: dict[str, tuple[Any, Any]] = {}
     for _, _, made in runs:
@@ -168,7 +168,7 @@ def _reliability(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
 
 
 def _gains(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
-    from results.figures.class_gains import class_gains_figure
+    from experiments.results.figures.class_gains import class_gains_figure
 
     plots = []
     for cell, run, made in runs:
@@ -183,7 +183,7 @@ def _gains(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
 
 
 def _confusions(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
-    from results.figures.confusion import confusion_figure
+    from experiments.results.figures.confusion import confusion_figure
 
     plots = []
     for cell, run, made in runs:
@@ -194,7 +194,7 @@ def _confusions(name: str, runs: Found, plotter: Plotter) -> tuple[Plot, ...]:
 
 
 def _responses(name: str, members: Sequence[tuple[Cell, Run]], plotter: Plotter) -> tuple[Plot, ...]:
-    from results.figures.response import response_figure
+    from experiments.results.figures.response import response_figure
 
     plots = []
     for cell, run in members:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results.cells import DAGGER, Cell, shown_dataset, shown_trainer
-from results.report.host_paths import HostPaths
-from results.report.tables import Table, table
-from results.run_folders import Run
+from experiments.results.cells import DAGGER, Cell, shown_dataset, shown_trainer
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.tables import Table, table
+from experiments.results.run_folders import Run
 
 _PROTOCOL = {
     "final_model": "final model",

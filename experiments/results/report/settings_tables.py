@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.report.host_paths import HostPaths
+from experiments.results.report.host_paths import HostPaths
 
 # They name the run or its place, not what it computes.
 LEFT_OUT = frozenset({"OUTPUT_DIR", "RESUME"})

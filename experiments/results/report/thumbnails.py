@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from results.heat import heat_over, painted
+from amu_raft.prediction.heat import heat_over, painted
 
 SIDE = 112
 QUALITY = 72

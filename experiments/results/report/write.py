@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results.cells import DAGGER, Cell, gather_cells, seed_of, shown_dataset
-from results.report.chosen_runs import looked_at
-from results.report.host_paths import HostPaths, run_names
-from results.report.mistakes import Gallery, gallery
-from results.report.page import render_page
-from results.report.page_size import PageSize
-from results.report.plots import Plotter, accuracy_plots, plots_of_data_sets
-from results.report.provenance import (
+from experiments.results.cells import DAGGER, Cell, gather_cells, seed_of, shown_dataset
+from experiments.results.report.chosen_runs import looked_at
+from experiments.results.report.host_paths import HostPaths, run_names
+from experiments.results.report.mistakes import Gallery, gallery
+from experiments.results.report.page import render_page
+from experiments.results.report.page_size import PageSize
+from experiments.results.report.plots import Plotter, accuracy_plots, plots_of_data_sets
+from experiments.results.report.provenance import (
     cell_names,
     failures_table,
     protocol_table,
@@ -20,13 +20,13 @@ from results.report.provenance import (
     runs_table,
     versions_table,
 )
-from results.report.settings_tables import compare_settings
-from results.report.tables import Table, table
-from results.report.thumbnails import colour_scale
-from results.run_folders import Run
-from results.sections import make_sections
-from results.table import Section
-from results.whole_file import replace_file
+from experiments.results.report.settings_tables import compare_settings
+from experiments.results.report.tables import Table, table
+from experiments.results.report.thumbnails import colour_scale
+from experiments.results.run_folders import Run
+from experiments.results.sections import make_sections
+from experiments.results.table import Section
+from experiments.results.whole_file import replace_file
 
 WRONG_IMAGES = 24
 MOST_WRONG_IMAGES = 200

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 from torchvision.models import resnet
 
-from downloads import connection
-from modeling import aux_encoder, state_files
-from modeling.aux_encoder import AuxEncoder, load_aux_encoder
-from modeling.official_weights import AUX_FILES
-from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
-from modeling.state_files import sha256_of
-from tests.downloads.faulty_server import Served, faulty_server
+from amu_raft.backbones import aux_encoder, state_files
+from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
+from amu_raft.backbones.official_weights import AUX_FILES
+from amu_raft.backbones.residual_network import BasicBlock, Bottleneck, ResidualNetwork
+from amu_raft.backbones.state_files import sha256_of
+from amu_raft.downloads import connection
+from tests.amu_raft.downloads.faulty_server import Served, faulty_server
 
 MOCOV3 = AUX_FILES["mocov3_rn50"]
 NARROW = {"widths": [8, 16, 24, 32], "stem_width": 8}

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from downloads import connection
-from modeling.clip_backbone import CLIPBackbone, available_backbones, check_grid, load_clip
-from modeling.official_weights import CLIP_FILES
-from modeling.precision import Precision
-from modeling.region_attention import RegionAttention
-from modeling.state_files import sha256_of
-from modeling.text_classifier import tokenize
-from tests.downloads.faulty_server import Served, faulty_server
-from tests.modeling.random_statistics import randomise_statistics
+from amu_raft.backbones.clip_backbone import CLIPBackbone, available_backbones, check_grid, load_clip
+from amu_raft.backbones.official_weights import CLIP_FILES
+from amu_raft.backbones.precision import Precision
+from amu_raft.backbones.state_files import sha256_of
+from amu_raft.backbones.text_classifier import tokenize
+from amu_raft.downloads import connection
+from amu_raft.methods.raft.region_attention import RegionAttention
+from tests.amu_raft.downloads.faulty_server import Served, faulty_server
+from tests.amu_raft.model.random_statistics import randomise_statistics
 
 State = dict[str, Tensor]
 

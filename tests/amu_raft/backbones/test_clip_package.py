@@ -1,4 +1,4 @@
-from modeling.clip_package import clip, clip_model
+from amu_raft.backbones.clip_package import clip, clip_model
 
 
 def test_the_installed_package_has_what_is_used() -> None:

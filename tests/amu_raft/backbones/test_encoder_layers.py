@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modeling.encoder_layers import ENCODER_LAYERS, arrange_layers, fold_normalisations
-from modeling.residual_network import BasicBlock, Bottleneck, ResidualNetwork
+from amu_raft.backbones.encoder_layers import ENCODER_LAYERS, arrange_layers, fold_normalisations
+from amu_raft.backbones.residual_network import BasicBlock, Bottleneck, ResidualNetwork
+from tests.amu_raft.model.random_statistics import randomise_statistics
 from tests.conftest import build_tiny_clip
-from tests.modeling.random_statistics import randomise_statistics
 
 Build = Callable[[], nn.Module]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from downloads import connection
-from modeling import fetch_weights
-from modeling.fetch_weights import find_files, main
-from modeling.official_weights import OFFICIAL_FILES
-from tests.downloads.faulty_server import FaultyServer, faulty_server
+from amu_raft.backbones import fetch_weights
+from amu_raft.backbones.fetch_weights import find_files, main
+from amu_raft.backbones.official_weights import OFFICIAL_FILES
+from amu_raft.downloads import connection
+from tests.amu_raft.downloads.faulty_server import FaultyServer, faulty_server
 
 CONTENT = b"clip" * 100
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from downloads import connection
-from modeling.official_weights import (
+from amu_raft.backbones.official_weights import (
     AUX_FILES,
     CLIP_FILES,
     OFFICIAL_FILES,
@@ -20,7 +19,8 @@ from modeling.official_weights import (
     locate_weights,
     official_weights,
 )
-from tests.downloads.faulty_server import FaultyServer, Served, faulty_server
+from amu_raft.downloads import connection
+from tests.amu_raft.downloads.faulty_server import FaultyServer, Served, faulty_server
 
 RN50, MOCOV3 = CLIP_FILES["RN50"], AUX_FILES["mocov3_rn50"]
 CONTENT = b"clip" * 5000
@@ -50,7 +50,7 @@ def test_every_clip_file_has_a_checksum_that_is_part_of_its_address() -> None:
 
 
 def test_addresses_and_checksums_are_the_clip_packages() -> None:
-    from modeling.clip_package import clip
+    from amu_raft.backbones.clip_package import clip
 
     assert {name: entry.url for name, entry in CLIP_FILES.items()} == clip._MODELS
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.precision import PRECISIONS, Precision
+from amu_raft.backbones.precision import PRECISIONS, Precision
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.functional import normalize
 
-from modeling.preprocess import (
+from amu_raft.backbones.preprocess import (
     CLIP_MEAN,
     CLIP_STATISTICS,
     CLIP_STD,

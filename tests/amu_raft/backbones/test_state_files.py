@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from modeling import state_files
-from modeling.state_files import bundled_weights, load_state_file, save_state_file, sha256_of
+from amu_raft.backbones import state_files
+from amu_raft.backbones.state_files import bundled_weights, load_state_file, save_state_file, sha256_of
 
 STATE = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3).half()}
 

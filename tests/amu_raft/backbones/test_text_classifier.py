@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modeling.clip_backbone import CLIPBackbone, load_clip
-from modeling.precision import Precision
-from modeling.text_classifier import (
+from amu_raft.backbones.clip_backbone import CLIPBackbone, load_clip
+from amu_raft.backbones.precision import Precision
+from amu_raft.backbones.text_classifier import (
     IMAGENET_TEMPLATES,
     average_background,
     average_per_class,

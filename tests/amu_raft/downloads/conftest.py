@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from downloads import connection
-from tests.downloads.faulty_server import FaultyServer, faulty_server
+from amu_raft.downloads import connection
+from tests.amu_raft.downloads.faulty_server import FaultyServer, faulty_server
 
 
 @pytest.fixture

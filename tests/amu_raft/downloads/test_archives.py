@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from downloads import archives
-from downloads.archives import unpack
-from downloads.members import DamagedArchive, UnsafeArchive
-from tests.downloads.faulty_server import some_bytes
+from amu_raft.downloads import archives
+from amu_raft.downloads.archives import unpack
+from amu_raft.downloads.members import DamagedArchive, UnsafeArchive
+from tests.amu_raft.downloads.faulty_server import some_bytes
 
 FILES = {"top/a.bin": some_bytes(200_000), "top/sub/b.txt": b"b\n", "top/sub/empty": b""}
 
@@ -374,7 +374,7 @@ def test_links_count_as_what_they_become(out: Path) -> None:
 
 def test_a_full_disk_is_noticed_before(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("downloads.part_file.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("amu_raft.downloads.part_file.shutil.disk_usage", lambda folder: usage)
     for form in ("zip", "gnu tar"):
         assert "are free" in refusal(FORMS[form], out, OSError)
 
@@ -383,7 +383,7 @@ def test_a_disk_that_fills_up_leaves_nothing(out: Path, monkeypatch: pytest.Monk
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device", "a")
 
-    monkeypatch.setattr("downloads.unpacking.Unpacker._write_file", full)
+    monkeypatch.setattr("amu_raft.downloads.unpacking.Unpacker._write_file", full)
     with pytest.raises(OSError, match="out cannot be written or read: No space left on device"):
         unpack_bytes(TAR, out)
     assert [path.name for path in out.parent.iterdir()] == ["archive"]

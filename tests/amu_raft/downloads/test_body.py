@@ -1,13 +1,13 @@
 import pytest
 
-from downloads.body import Pace, SlowTransferError
+from amu_raft.downloads.body import Pace, SlowTransferError
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Its one item is the time."""
     now = [100.0]
-    monkeypatch.setattr("downloads.body.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("amu_raft.downloads.body.time.monotonic", lambda: now[0])
     return now
 
 

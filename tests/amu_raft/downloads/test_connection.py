@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from downloads.connection import explain_error, explain_status, open_session
-from tests.downloads.faulty_server import FaultyServer, Handler
+from amu_raft.downloads.connection import explain_error, explain_status, open_session
+from tests.amu_raft.downloads.faulty_server import FaultyServer, Handler
 
 
 def reason(url: str) -> str:

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from downloads.drive import explain_notice, fetch_drive
-from downloads.expected import Expected
-from downloads.part_file import FetchError
-from downloads.sources import Origin, fetch_any
-from tests.downloads.faulty_server import FaultyServer, Served, some_bytes
+from amu_raft.downloads.drive import explain_notice, fetch_drive
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.part_file import FetchError
+from amu_raft.downloads.sources import Origin, fetch_any
+from tests.amu_raft.downloads.faulty_server import FaultyServer, Served, some_bytes
 
 CONTENT = some_bytes(3_000_000)  # more than one of gdown's blocks
 KNOWN = Expected(size=len(CONTENT), md5=hashlib.md5(CONTENT).hexdigest())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from downloads.expected import DIGESTS, Expected, WrongContent, read_digests, verify_file
+from amu_raft.downloads.expected import DIGESTS, Expected, WrongContent, read_digests, verify_file
 
 # The digests of "hello\n", the last one as `git hash-object` prints it.
 HELLO: dict[str, Any] = {

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from downloads import body, http, limits
-from downloads.expected import Expected
-from downloads.http import fetch
-from downloads.part_file import FetchError
-from tests.downloads.faulty_server import FaultyServer, Served, some_bytes
+from amu_raft.downloads import body, http, limits
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.http import fetch
+from amu_raft.downloads.part_file import FetchError
+from tests.amu_raft.downloads.faulty_server import FaultyServer, Served, some_bytes
 
 CONTENT = some_bytes(300_000)
 OTHER = some_bytes(300_000, seed=1)
@@ -262,7 +262,7 @@ def test_a_server_that_stays_busy_is_given_up(server: FaultyServer, target: Path
 def test_retry_after_is_obeyed_within_reason(
     server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("downloads.connection.RETRY_AFTER_MAX", 1)
+    monkeypatch.setattr("amu_raft.downloads.connection.RETRY_AFTER_MAX", 1)
     begin = time.monotonic()
     try_fetch(server.add("/a", Served(CONTENT, statuses=[503], retry_after="3600")), target)
     assert 1 <= time.monotonic() - begin < 5
@@ -330,7 +330,7 @@ def test_a_folder_in_the_way_is_named(tmp_path: Path, server: FaultyServer) -> N
 
 def test_a_full_disk_is_noticed_before(server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("downloads.part_file.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("amu_raft.downloads.part_file.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match=r"a\.bin needs 0\.00 GiB more in .*, where 0\.00 GiB are free") as caught:
         try_fetch(server.add("/a", CONTENT), target)
     assert not isinstance(caught.value, FetchError)
@@ -460,7 +460,7 @@ def test_a_body_of_unknown_size_leaves_room_on_the_disk(
     server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": limits.RESERVE + 100_000})
-    monkeypatch.setattr("downloads.limits.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("amu_raft.downloads.limits.shutil.disk_usage", lambda folder: usage)
     line = failure(server.add("/a", Served(CONTENT, chunked=True)), target, Expected())
     assert "it sends more than 100000 bytes" in line
     assert list(target.parent.iterdir()) == []

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from downloads import limits
-from downloads.expected import Expected
-from downloads.limits import LARGEST_TEXT, RESERVE, check_size, most_bytes
-from downloads.part_file import SourceError
+from amu_raft.downloads import limits
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.limits import LARGEST_TEXT, RESERVE, check_size, most_bytes
+from amu_raft.downloads.part_file import SourceError
 
 FREE = RESERVE + 1000
 
@@ -14,7 +14,7 @@ FREE = RESERVE + 1000
 def disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk with little more room than the reserve."""
     usage = type("Usage", (), {"free": FREE})
-    monkeypatch.setattr("downloads.limits.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("amu_raft.downloads.limits.shutil.disk_usage", lambda folder: usage)
 
 
 def test_what_fits_passes(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from downloads import part_file
-from downloads.expected import Expected
-from downloads.part_file import FetchError, PartFile, SourceError, Version, fetch_through_part, one_process
+from amu_raft.downloads import part_file
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.part_file import FetchError, PartFile, SourceError, Version, fetch_through_part, one_process
 
 FORK = multiprocessing.get_context("fork")
 

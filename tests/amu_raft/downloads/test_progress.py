@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from downloads.progress import byte_bar
+from amu_raft.downloads.progress import byte_bar
 
 
 def test_the_bar_shows_rate_and_time_left_from_where_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:

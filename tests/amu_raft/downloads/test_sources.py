@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from downloads import limits
-from downloads.expected import Expected
-from downloads.part_file import FetchError
-from downloads.sources import Origin, fetch_any
-from tests.downloads.faulty_server import FaultyServer, Served, some_bytes
+from amu_raft.downloads import limits
+from amu_raft.downloads.expected import Expected
+from amu_raft.downloads.part_file import FetchError
+from amu_raft.downloads.sources import Origin, fetch_any
+from tests.amu_raft.downloads.faulty_server import FaultyServer, Served, some_bytes
 
 CONTENT = some_bytes(100_000)
 KNOWN = Expected(size=len(CONTENT), md5=hashlib.md5(CONTENT).hexdigest())

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from downloads.members import DamagedArchive, Member, UnsafeArchive
-from downloads.unpacking import Budget, Unpacker
+from amu_raft.downloads.members import DamagedArchive, Member, UnsafeArchive
+from amu_raft.downloads.unpacking import Budget, Unpacker
 
 
 class Liar:

@@ -16,8 +16,8 @@ import pytest
 import torch
 from torchvision import transforms as T  # type: ignore[import-untyped]
 
+from amu_raft.features.descriptions import describe, describe_arithmetic
 from dassl.data.transforms.random_image import Cutout, GaussianNoise, Random2DTranslation
-from features.descriptions import describe, describe_arithmetic
 
 
 class Slotted:
@@ -138,7 +138,7 @@ def test_two_lambdas_of_one_file() -> None:
 
 def test_descriptions_are_the_same_in_another_process() -> None:
     program = (
-        "import json; from tests.features.test_descriptions import MAKERS, describe; "
+        "import json; from tests.amu_raft.features.test_descriptions import MAKERS, describe; "
         "print(json.dumps([describe(make()) for make in MAKERS]))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

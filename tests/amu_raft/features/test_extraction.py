@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from features.extraction import Features, encode_batches, encode_within_memory, merge_batches, part_for_cpu, progress
+from amu_raft.features.extraction import (
+    Features,
+    encode_batches,
+    encode_within_memory,
+    merge_batches,
+    part_for_cpu,
+    progress,
+)
 
 CPU = torch.device("cpu")
 
@@ -127,7 +134,7 @@ def test_a_cpu_encodes_a_large_batch_in_parts(monkeypatch: pytest.MonkeyPatch) -
         sizes.append(len(images))
         return {"sum": images.sum(dim=(1, 2, 3))}
 
-    monkeypatch.setattr("features.extraction.part_for_cpu", lambda images: 2)
+    monkeypatch.setattr("amu_raft.features.extraction.part_for_cpu", lambda images: 2)
     batches = [
         {"img": torch.rand(5, 3, 4, 4), "label": torch.zeros(5)},
         {"img": torch.rand(1, 3, 4, 4), "label": torch.zeros(1)},

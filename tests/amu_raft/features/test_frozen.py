@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from features import frozen
-from features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, ViewsOnDisk, memory_for_views
-from features.store import FeatureStore
-from features.views import FeatureBatches, ViewDataset, ViewsInMemory
+from amu_raft.features import frozen
+from amu_raft.features.frozen import FrozenEncoders, FrozenFeatures, LoaderSettings, ViewsOnDisk, memory_for_views
+from amu_raft.features.store import FeatureStore
+from amu_raft.features.views import FeatureBatches, ViewDataset, ViewsInMemory
 
 CPU = torch.device("cpu")
 SEVEN = 7

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from features import texts
-from features.store import FeatureStore
-from features.texts import stored_text_features
+from amu_raft.features import texts
+from amu_raft.features.store import FeatureStore
+from amu_raft.features.texts import stored_text_features
 
 IDENTITY = {"name": "clip", "sha256": "0" * 64, "precision": "fp32"}
 PROMPTS = [["a cat.", "the cat."], ["a dog."]]

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from features.views import FeatureBatches, ViewDataset, ViewsInMemory, derive_seed, parse_views, seeded_randomness
+from amu_raft.features.views import (
+    FeatureBatches,
+    ViewDataset,
+    ViewsInMemory,
+    derive_seed,
+    parse_views,
+    seeded_randomness,
+)
 
 
 class NoisyImages(Dataset[dict[str, Any]]):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.own_listing import Listing
-from datasets.own_split import describe_division, divide, make_split, too_small
+from amu_raft.images.division import describe_division, divide, make_split, too_small
+from amu_raft.images.listing import Listing
 
 ANY_COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=4)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from datasets.image_files import images_below, is_image, is_ours, subfolders
+from amu_raft.images.files import images_below, is_image, is_ours, subfolders
 
 Make = Callable[[Path], str]
 

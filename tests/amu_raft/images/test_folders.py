@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.own_folders import find_split_folders, list_folders
+from amu_raft.images.folders import find_split_folders, list_folders
 from tests.conftest import write_images
 from tests.datasets.test_image_folder import fill
 

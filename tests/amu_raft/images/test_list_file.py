@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.list_file import class_number, read_list
+from amu_raft.images.list_file import class_number, read_list
 
 
 def test_lines(tmp_path: Path) -> None:

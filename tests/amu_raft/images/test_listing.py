@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.own_listing import Listing, check_listing
+from amu_raft.images.listing import Listing, check_listing
 
 A, B = [Path("a.jpg")], [Path("b.jpg")]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from datasets.own_listing import Listing
-from datasets.own_lists import DamagedListError, list_rows
+from amu_raft.images.listing import Listing
+from amu_raft.images.lists import DamagedListError, list_rows
 
 Make = Callable[[Path], str]
 NAMES = ["a.jpg", "b.jpg", "sub/c d.jpg", "sub/ü.jpg", 'q"uote,comma.jpg']

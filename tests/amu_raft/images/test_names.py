@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from datasets.own_names import class_names
+from amu_raft.images.names import class_names
 
 Form = Literal["NFC", "NFD"]
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import datasets.own_readable
-from datasets.own_readable import check_readable
+import amu_raft.images.readable
+from amu_raft.images.readable import check_readable
 
 
 def picture(path: Path) -> Path:
@@ -31,6 +31,6 @@ def test_only_suspects_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with odd.open("ab") as stream:
         stream.write(bytes(3000))  # what some cameras append
     decoded: list[str] = []
-    monkeypatch.setattr(datasets.own_readable, "read_image", decoded.append)
+    monkeypatch.setattr(amu_raft.images.readable, "read_image", decoded.append)
     check_readable([str(sound), str(odd)], tmp_path)
     assert decoded == [str(odd)]

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from modeling.region_attention import RegionAttention
-from modeling.released_weights import read_adapter, read_attention_pool, write_adapter, write_attention_pool
+from amu_raft.methods.raft.region_attention import RegionAttention
+from amu_raft.methods.released_weights import read_adapter, read_attention_pool, write_adapter, write_attention_pool
 
 C, F = 5, 12
 WEIGHT = torch.randn(C, F, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from modeling.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
+from amu_raft.methods.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
 
 
 def test_cosine_by_hand() -> None:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.selection import Tuning, accuracy_percent, axis_with, beyond_chance, parse_values, surface
+from amu_raft.methods.selection import Tuning, accuracy_percent, axis_with, beyond_chance, parse_values, surface
 
 
 def test_accuracy_by_hand() -> None:

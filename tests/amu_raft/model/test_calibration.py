@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.calibration import LIMITS, fit_temperature
+from amu_raft.model.calibration import LIMITS, fit_temperature
 
 
 def test_by_hand() -> None:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from modeling.adapter import KnownClasses
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import CLIPBackbone, load_clip
-from modeling.few_shot_model import AMUHead, FewShotModel, Head, RAFTHead, ZeroShotHead
-from modeling.model_folder import WEIGHTS_FILE, load_model_folder, write_model_folder
-from modeling.model_info import INFO_FILE, EncoderIdentity, ModelInfo
-from modeling.region_attention import RegionAttention
-from modeling.state_files import bundled_weights, sha256_of
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import CLIPBackbone, load_clip
+from amu_raft.backbones.state_files import bundled_weights, sha256_of
+from amu_raft.methods.amu.adapter import KnownClasses
+from amu_raft.methods.raft.region_attention import RegionAttention
+from amu_raft.model.few_shot_model import AMUHead, FewShotModel, Head, RAFTHead, ZeroShotHead
+from amu_raft.model.model_folder import WEIGHTS_FILE, load_model_folder, write_model_folder
+from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
 from tests.model_folders import small_model
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
@@ -255,7 +255,7 @@ def test_a_failed_write_leaves_the_old_model(
     def full(state: Any) -> bytes:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("modeling.model_folder.save", full)
+    monkeypatch.setattr("amu_raft.model.model_folder.save", full)
     with pytest.raises(OSError, match="No space left"):
         write_model_folder(model, info, folder)
     assert load_model_folder(folder).info.method == "ZeroshotCLIP"

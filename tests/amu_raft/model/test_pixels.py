@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from torchvision import transforms as T  # type: ignore[import-untyped]
 
+from amu_raft.model.pixels import INTERPOLATIONS, PixelRecipe, scaled
 from dassl.data.transforms.transforms import INTERPOLATION_MODES
 from dassl.utils.images import to_rgb
-from modeling.pixels import INTERPOLATIONS, PixelRecipe, scaled
 
 SIZES = [(1, 1), (1, 3), (7, 5), (63, 64), (64, 64), (64, 65), (65, 64), (100, 37), (333, 500), (500, 334), (224, 225)]
 

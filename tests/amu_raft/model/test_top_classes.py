@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling import top_classes as module
-from modeling.top_classes import top_classes
+from amu_raft.model import top_classes as module
+from amu_raft.model.top_classes import top_classes
 
 
 def test_values_by_hand() -> None:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from prediction.arguments import build_parser
+from amu_raft.prediction.arguments import build_parser
 
 
 def test_defaults() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from results.heat import heat_over, painted
+from amu_raft.prediction.heat import heat_over, painted
 
 
 def test_sharp_regions_are_rectangles_of_one_colour() -> None:

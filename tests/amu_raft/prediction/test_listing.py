@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction.listing import Listed, list_pictures
+from amu_raft.prediction.listing import Listed, list_pictures
 
 
 def listed(*paths: str, stdin: bytes = b"") -> list[Listed]:

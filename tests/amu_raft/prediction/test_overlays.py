@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from modeling.few_shot_model import Scores
-from prediction.overlays import draw_overlay, overlay_path, write_overlay
-from prediction.rows import Guess, Row
+from amu_raft.model.few_shot_model import Scores
+from amu_raft.prediction.overlays import draw_overlay, overlay_path, write_overlay
+from amu_raft.prediction.rows import Guess, Row
 
 GUESSES = [Guess("$x^$ \x1b猫", 2, 0.7), Guess("b", 0, 0.3)]
 ROW = Row("a.png", GUESSES, GUESSES)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from modeling.pixels import PixelRecipe
-from prediction.listing import Listed
-from prediction.reading import Picture, batched, read_pictures
+from amu_raft.model.pixels import PixelRecipe
+from amu_raft.prediction.listing import Listed
+from amu_raft.prediction.reading import Picture, batched, read_pictures
 
 RECIPE = PixelRecipe(4, "bilinear")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prediction.rows import WRITERS, Guess, Row, path_cell, printable, text_cell
+from amu_raft.prediction.rows import WRITERS, Guess, Row, path_cell, printable, text_cell
 
 ODD = '=cmd|"x"!A1, Größe\nzwei 猫'
 READ = Row("a.png", [Guess(ODD, 1, 0.75), Guess("b", 0, 0.25)], [Guess("b", 0, 0.6), Guess(ODD, 1, 0.4)], weight=0.5)

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 import torch
 
-import prediction.session
-from modeling.model_folder import LoadedModel, load_model_folder
-from modeling.pixels import scaled
-from prediction.session import NOT_FINITE, choose_device, rank, score
+import amu_raft.prediction.session
+from amu_raft.model.model_folder import LoadedModel, load_model_folder
+from amu_raft.model.pixels import scaled
+from amu_raft.prediction.session import NOT_FINITE, choose_device, rank, score
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ SQUARES = torch.randint(0, 256, (7, 64, 64, 3), generator=torch.Generator().manu
 
 def test_parts_of_a_batch_say_what_the_batch_says(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = loaded.model(scaled(SQUARES), attention=True)
-    monkeypatch.setattr(prediction.session, "part_for_cpu", lambda pixels: 3)
+    monkeypatch.setattr(amu_raft.prediction.session, "part_for_cpu", lambda pixels: 3)
     parts = score(loaded.model, SQUARES, torch.device("cpu"), attention=True)
     for name, one, other in zip(whole._fields, whole, parts, strict=True):
         assert (one is None) == (other is None), name

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction.sink import open_sink
+from amu_raft.prediction.sink import open_sink
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from modeling.aux_encoder import load_aux_encoder
-from modeling.clip_backbone import load_clip
-from modeling.few_shot_model import AMUHead, Head, RAFTHead, ZeroShotHead
-from modeling.model_folder import load_model_folder, write_model_folder
-from modeling.region_attention import RegionAttention
-from serve.app import build_app
-from serve.classify import Classifier
-from serve.limits import Limits
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.clip_backbone import load_clip
+from amu_raft.methods.raft.region_attention import RegionAttention
+from amu_raft.model.few_shot_model import AMUHead, Head, RAFTHead, ZeroShotHead
+from amu_raft.model.model_folder import load_model_folder, write_model_folder
+from amu_raft.serve.app import build_app
+from amu_raft.serve.classify import Classifier
+from amu_raft.serve.limits import Limits
 from tests.model_folders import small_model
 
 NAMES = ["cat", "Größe", "=1+1", "<b>bold</b>", "dog", "bad\udc80name"]

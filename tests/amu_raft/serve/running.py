@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.interruptible import interruptible
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 class Server(NamedTuple):

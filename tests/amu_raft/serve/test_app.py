@@ -14,13 +14,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from modeling.model_info import EncoderIdentity
-from serve import app as application
-from serve.app import build_app
-from serve.classify import Classifier
-from serve.guards import HEADERS
-from serve.worker import Worker
-from tests.serve.conftest import NAMES, picture
+from amu_raft.model.model_info import EncoderIdentity
+from amu_raft.serve import app as application
+from amu_raft.serve.app import build_app
+from amu_raft.serve.classify import Classifier
+from amu_raft.serve.guards import HEADERS
+from amu_raft.serve.worker import Worker
+from tests.amu_raft.serve.conftest import NAMES, picture
 
 Clients = Callable[..., TestClient]
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import uvicorn
 
-from serve import connections as module
-from serve.app import build_app
-from serve.classify import Classifier
-from serve.connections import connections
-from serve.guards import HEADERS, Guards
-from serve.limits import Limits
-from serve.server import listen
-from tests.serve.conftest import picture
+from amu_raft.serve import connections as module
+from amu_raft.serve.app import build_app
+from amu_raft.serve.classify import Classifier
+from amu_raft.serve.connections import connections
+from amu_raft.serve.guards import HEADERS, Guards
+from amu_raft.serve.limits import Limits
+from amu_raft.serve.server import listen
+from tests.amu_raft.serve.conftest import picture
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 Started = Callable[..., tuple[str, int]]

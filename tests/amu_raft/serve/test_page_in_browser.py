@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.amu_raft.serve.conftest import NAMES, picture
+from tests.amu_raft.serve.running import Server, serving
 from tests.browser.chromium import Browser, chromium
-from tests.serve.conftest import NAMES, picture
-from tests.serve.running import Server, serving
 
 PASTE = """const bytes = new Uint8Array(arguments[0]);
     const data = new DataTransfer();

@@ -16,10 +16,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from serve.__main__ import main
-from serve.server import address_of, is_loopback, listen
-from tests.serve.conftest import picture
-from tests.serve.running import REPOSITORY, environment, serving
+from amu_raft.serve.__main__ import main
+from amu_raft.serve.server import address_of, is_loopback, listen
+from tests.amu_raft.serve.conftest import picture
+from tests.amu_raft.serve.running import REPOSITORY, environment, serving
 
 MALFORMED = (
     {"files": {"image": ("a.png", b"not a picture")}},
@@ -123,7 +123,7 @@ def test_bad_starts_are_one_line(
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.delitem(sys.modules, "serve.server")
+    monkeypatch.delitem(sys.modules, "amu_raft.serve.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["--model", "x"]) == 1
     [line] = capsys.readouterr().err.splitlines()
@@ -141,5 +141,5 @@ def test_wrong_command_lines(argv: list[str], capsys: pytest.CaptureFixture[str]
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys, serve.arguments; serve.arguments.build_parser(); sys.exit('torch' in sys.modules)"
+    code = "import sys, amu_raft.serve.arguments; amu_raft.serve.arguments.build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=environment(), cwd=REPOSITORY).returncode == 0

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from serve.limits import Limits
-from serve.worker import BusyError, Worker
+from amu_raft.serve.limits import Limits
+from amu_raft.serve.worker import BusyError, Worker
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasets.doctor import decoding, workers
+from amu_raft.images.doctor import workers
+from datasets.doctor import decoding
 from datasets.doctor.decoding import damaged_images, decodes
 from tests.datasets.miniatures.common import write_jpeg
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from amu_raft.downloads import connection
 from datasets.catalog import Entry, read_catalog
 from datasets.prepare import obtaining
 from datasets.prepare.job import Job
-from downloads import connection
+from tests.amu_raft.downloads.faulty_server import FaultyServer, faulty_server
 from tests.datasets.miniatures.archives import published, serve, source_path, write_catalog
 from tests.datasets.prepare.fault_table import OUTCOMES
-from tests.downloads.faulty_server import FaultyServer, faulty_server
 
 
 class Publisher:

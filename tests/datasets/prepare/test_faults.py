@@ -22,11 +22,11 @@ from datasets.doctor import inspect
 from datasets.prepare import arrangement, obtaining, preparation
 from datasets.prepare.__main__ import main
 from datasets.prepare.tidying import tidy
+from tests.amu_raft.downloads.faulty_server import Served
 from tests.datasets.miniatures.archives import PUBLISHERS, adapt, pack_tar, pack_zip, published
 from tests.datasets.miniatures.common import write_jpeg
 from tests.datasets.prepare.conftest import Publisher
 from tests.datasets.prepare.fault_table import OUTCOMES
-from tests.downloads.faulty_server import Served
 
 Break = Callable[[Publisher, str, pytest.MonkeyPatch], None]
 SOME = ("Caltech101",)

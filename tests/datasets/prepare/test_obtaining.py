@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from amu_raft.downloads.part_file import FetchError
 from datasets.catalog import read_catalog
 from datasets.prepare import obtaining
 from datasets.prepare.__main__ import main
 from datasets.prepare.job import Job, PreparationError
 from datasets.prepare.obtaining import Obtained, candidates, expected, ordered_sources, own_files
 from datasets.prepare.placing import unpacked_folder
-from downloads.part_file import FetchError
 from tests.datasets.prepare.conftest import Publisher
 
 CATALOG = read_catalog()

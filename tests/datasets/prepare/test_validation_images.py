@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from amu_raft.downloads.archives import unpack
 from datasets.doctor import inspect
 from datasets.prepare.__main__ import main
 from datasets.prepare.validation_images import read_development_kit, read_move_lines, sort_images
-from downloads.archives import unpack
 from tests.datasets.miniatures.archives import development_kit, published
 from tests.datasets.miniatures.common import build_miniature
 from tests.datasets.miniatures.imagenet import WNIDS

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets.json_file import read_json_file, write_json_file
-from results.attention import AttentionMaps, choose_rows, write_attention
-from results.predictions import Predictions, write_predictions
-from runs.config import as_dict, build_plan
+from amu_raft.json_file import read_json_file, write_json_file
+from experiments.results.attention import AttentionMaps, choose_rows, write_attention
+from experiments.results.predictions import Predictions, write_predictions
+from experiments.runs.config import as_dict, build_plan
 
 CLASSNAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GRID = 2  # regions a side of the tiny CLIP's feature maps
@@ -137,8 +137,8 @@ def _draw(predictions: Predictions) -> None:
 
 
 def _result(made: Predictions, trainer: str, dataset: str, num_shots: int, seed: int, folder: Path) -> dict[str, Any]:
-    import runs.record
-    from runs.arguments import build_parser
+    import experiments.runs.record
+    from experiments.runs.arguments import build_parser
 
     words = ["--trainer", trainer, "--seed", str(seed), "--dataset-config-file", dataset, "--output-dir", str(folder)]
     plan = build_plan(build_parser().parse_args([*words, "DATASET.NUM_SHOTS", str(num_shots)]))
@@ -162,7 +162,7 @@ def _result(made: Predictions, trainer: str, dataset: str, num_shots: int, seed:
         "ZeroshotCLIP": {"branches": {"zero_shot": zero_shot}},
     }
     return {
-        "schema": runs.record.SCHEMA,
+        "schema": experiments.runs.record.SCHEMA,
         "status": "finished",
         "mode": "train",
         "model": None,
@@ -196,7 +196,7 @@ def _result(made: Predictions, trainer: str, dataset: str, num_shots: int, seed:
         "zero_shot_accuracy": zero_shot,
         **own[trainer],
         "cfg": as_dict(plan.cfg),
-        "versions": runs.record.versions(),
+        "versions": experiments.runs.record.versions(),
         "git_commit": "0" * 40,
         "device": "cpu",
         "seconds": {"setup": 0.5, "training_and_evaluation": 2.0, "image_records": 0.01, "total": 3.0},

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.attention import AttentionMaps, choose_rows, read_attention, write_attention
-from results.tensor_file import read_tensor_file, write_tensor_file
-from tests.results.example_runs import example_attention, example_predictions
+from experiments.results.attention import AttentionMaps, choose_rows, read_attention, write_attention
+from experiments.results.tensor_file import read_tensor_file, write_tensor_file
+from tests.experiments.results.example_runs import example_attention, example_predictions
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_parts_that_do_not_fit(
     with pytest.raises(ValueError, match=re.escape(message)):
         write_attention(bad, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("results.attention._check", lambda _: None)
+        patch.setattr("experiments.results.attention._check", lambda _: None)
         write_attention(bad, tmp_path)
     with pytest.raises(ValueError, match=re.escape(f"attention.safetensors is damaged: {message}")):
         read_attention(tmp_path, 9)

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from results.averages import ELEVEN, OF_ELEVEN, OF_PRESENT, average_over_datasets, averages
-from results.cells import gather_cells
-from results.run_folders import read_runs
-from tests.results.run_trees import ORACLE, PROTOCOL, write_result
+from experiments.results.averages import ELEVEN, OF_ELEVEN, OF_PRESENT, average_over_datasets, averages
+from experiments.results.cells import gather_cells
+from experiments.results.run_folders import read_runs
+from tests.experiments.results.run_trees import ORACLE, PROTOCOL, write_result
 
 
 def write_eleven(base: Path, seeds: tuple[int, ...] = (1, 2, 3), **changes: object) -> None:

@@ -2,13 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from results.averages import ELEVEN
-from results.base_to_new import base_to_new, base_to_new_section
-from results.cells import gather_cells
-from results.run_folders import read_runs
-from results.statistics import harmonic_mean
-from results.table import Section
-from tests.results.run_trees import ORACLE, evaluation, finished_log, header, write_halves, write_log, write_result
+from experiments.results.averages import ELEVEN
+from experiments.results.base_to_new import base_to_new, base_to_new_section
+from experiments.results.cells import gather_cells
+from experiments.results.run_folders import read_runs
+from experiments.results.statistics import harmonic_mean
+from experiments.results.table import Section
+from tests.experiments.results.run_trees import (
+    ORACLE,
+    evaluation,
+    finished_log,
+    header,
+    write_halves,
+    write_log,
+    write_result,
+)
 
 
 def section_of(folder: Path) -> Section:

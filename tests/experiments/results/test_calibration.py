@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.calibration import reliability
+from experiments.results.calibration import reliability
 
 
 def test_worked_by_hand() -> None:

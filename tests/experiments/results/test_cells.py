@@ -1,9 +1,9 @@
 from pathlib import Path
 from typing import Any
 
-from results.cells import Cell, gather_cells, seed_of, shown_dataset, shown_trainer
-from results.run_folders import Label, read_runs
-from tests.results.run_trees import ORACLE, PROTOCOL, RESULT, finished_log, write_log, write_result
+from experiments.results.cells import Cell, gather_cells, seed_of, shown_dataset, shown_trainer
+from experiments.results.run_folders import Label, read_runs
+from tests.experiments.results.run_trees import ORACLE, PROTOCOL, RESULT, finished_log, write_log, write_result
 
 
 def cells_of(folder: Path, *seeds: int) -> list[Cell]:

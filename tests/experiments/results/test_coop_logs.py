@@ -2,8 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from results.coop_logs import TEST_ENDS, TRAINING_ENDS, backbone_in_log, evaluations, last_error, log_files, progress
-from tests.results.run_trees import epochs, evaluation, finished_log, header, write_log
+from experiments.results.coop_logs import (
+    TEST_ENDS,
+    TRAINING_ENDS,
+    backbone_in_log,
+    evaluations,
+    last_error,
+    log_files,
+    progress,
+)
+from tests.experiments.results.run_trees import epochs, evaluation, finished_log, header, write_log
 
 VALIDATION = "Evaluate on the *val* set\n"
 TEST = "Evaluate on the *test* set\n"

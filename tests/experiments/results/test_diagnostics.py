@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from results.diagnostics import complementarity
+from experiments.results.diagnostics import complementarity
 
 
 def test_worked_by_hand() -> None:

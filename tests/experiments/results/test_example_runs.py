@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from results.attention import read_attention
-from results.predictions import read_predictions
-from results.run_folders import TEST_ENDS, read_run
+from experiments.results.attention import read_attention
+from experiments.results.predictions import read_predictions
+from experiments.results.run_folders import TEST_ENDS, read_run
 from tests.conftest import Run
-from tests.results.example_runs import write_example_run
+from tests.experiments.results.example_runs import write_example_run
 
 
 @pytest.mark.parametrize("trainer", ["AMU", "RAFT", "ZeroshotCLIP"])

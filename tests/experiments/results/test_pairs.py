@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from results.cells import gather_cells
-from results.pairs import ALL, Pair, paired, paired_section
-from results.run_folders import read_runs
-from tests.results.run_trees import ORACLE, write_result
+from experiments.results.cells import gather_cells
+from experiments.results.pairs import ALL, Pair, paired, paired_section
+from experiments.results.run_folders import read_runs
+from tests.experiments.results.run_trees import ORACLE, write_result
 
 AMU = {1: 80.0, 2: 82.0, 3: 87.0}
 RAFT = {1: 79.0, 2: 83.0, 3: 82.0}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from results.plausible import implausible
+from experiments.results.plausible import implausible
 
 
 def test_what_is_believed() -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from results.cells import gather_cells
-from results.figures.accuracy import Curve, accuracy_figure
-from results.plot import accuracy_panels, plot_cells
-from results.run_folders import Label, Run, read_runs
-from tests.results.example_runs import write_example_run
-from tests.results.figures.drawn import check_print
+from experiments.results.cells import gather_cells
+from experiments.results.figures.accuracy import Curve, accuracy_figure
+from experiments.results.plot import accuracy_panels, plot_cells
+from experiments.results.run_folders import Label, Run, read_runs
+from tests.experiments.results.example_runs import write_example_run
+from tests.experiments.results.figures.drawn import check_print
 
 
 def run(

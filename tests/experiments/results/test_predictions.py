@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.predictions import Predictions, read_own_predictions, read_predictions, write_predictions
-from results.tensor_file import read_tensor_file, write_tensor_file
-from tests.results.example_runs import example_predictions
+from experiments.results.predictions import Predictions, read_own_predictions, read_predictions, write_predictions
+from experiments.results.tensor_file import read_tensor_file, write_tensor_file
+from tests.experiments.results.example_runs import example_predictions
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_parts_that_do_not_fit_are_not_read(
 ) -> None:
     change, message = FAULTS[fault]
     with monkeypatch.context() as patch:
-        patch.setattr("results.predictions._check", lambda _: None)
+        patch.setattr("experiments.results.predictions._check", lambda _: None)
         write_predictions(replace(predictions, **change(predictions)), tmp_path)
     expected = f"prediction file {tmp_path / 'predictions.safetensors'} is damaged: {message}"
     with pytest.raises(ValueError, match=re.escape(expected)):

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from results.averages import ELEVEN
-from results.reference_file import read_references
-from results.references import DEFAULT_REFERENCES
+from experiments.results.averages import ELEVEN
+from experiments.results.reference_file import read_references
+from experiments.results.references import DEFAULT_REFERENCES
 
 FIGURE: dict[str, Any] = {
     "name": "Method",

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from results.averages import ELEVEN, averages
-from results.cells import gather_cells
-from results.reference_file import PublishedFigures, References, read_references
-from results.references import DEFAULT_REFERENCES, Compared, compare, comparison_section
-from results.run_folders import read_runs
-from results.table import Section
-from tests.results.run_trees import ORACLE, PROTOCOL, finished_log, write_log, write_result
+from experiments.results.averages import ELEVEN, averages
+from experiments.results.cells import gather_cells
+from experiments.results.reference_file import PublishedFigures, References, read_references
+from experiments.results.references import DEFAULT_REFERENCES, Compared, compare, comparison_section
+from experiments.results.run_folders import read_runs
+from experiments.results.table import Section
+from tests.experiments.results.run_trees import ORACLE, PROTOCOL, finished_log, write_log, write_result
 
 RN50: dict[str, Any] = {"backbone": "RN50", "config": "rn50"}
 

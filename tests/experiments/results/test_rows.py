@@ -1,13 +1,13 @@
 import json
 from pathlib import Path
 
-from results.averages import averages
-from results.cells import gather_cells
-from results.problems import rows_of
-from results.rows import long_section, shots_section
-from results.run_folders import read_runs
-from results.table import ORACLE_NOTE, Section
-from tests.results.run_trees import ORACLE, write_log, write_result
+from experiments.results.averages import averages
+from experiments.results.cells import gather_cells
+from experiments.results.problems import rows_of
+from experiments.results.rows import long_section, shots_section
+from experiments.results.run_folders import read_runs
+from experiments.results.table import ORACLE_NOTE, Section
+from tests.experiments.results.run_trees import ORACLE, write_log, write_result
 
 
 def section_of(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from results.run_folders import TEST_ENDS, Label, find_run_folders, read_run, read_runs
-from tests.results.run_trees import (
+from experiments.results.run_folders import TEST_ENDS, Label, find_run_folders, read_run, read_runs
+from tests.experiments.results.run_trees import (
     ORACLE,
     RESULT,
     epochs,

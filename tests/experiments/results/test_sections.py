@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from results.references import DEFAULT_REFERENCES
-from results.run_folders import read_runs
-from results.sections import make_sections
-from tests.results.run_trees import write_halves, write_result
+from experiments.results.references import DEFAULT_REFERENCES
+from experiments.results.run_folders import read_runs
+from experiments.results.sections import make_sections
+from tests.experiments.results.run_trees import write_halves, write_result
 
 
 def test_what_is_there_or_asked_for(tmp_path: Path) -> None:

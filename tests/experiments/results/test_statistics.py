@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from results.statistics import harmonic_mean, interval95, matched_differences, summarise
+from experiments.results.statistics import harmonic_mean, interval95, matched_differences, summarise
 
 SCORES = st.lists(st.floats(0, 100), min_size=2, max_size=12)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from results.table import Section, format_sections, percent, with_spread
+from experiments.results.table import Section, format_sections, percent, with_spread
 
 ONE = Section("cell", "", ["a", "b"], [["x_y", "1.00 ± 0.10†"]], ["a note"], [{"a": "x", "n": 1, "names": ["u", "v"]}])
 TWO = Section("paired", "Second", ["c"], [], ["nothing here"], [{"c": None, "a": "z", "kind": "other"}])

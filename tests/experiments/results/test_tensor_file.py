@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.tensor_file import read_tensor_file, write_tensor_file
+from experiments.results.tensor_file import read_tensor_file, write_tensor_file
 
 ARRAYS = {"a": np.arange(6, dtype=np.int32).reshape(2, 3), "b": np.array([0.5], np.float32)}
 
@@ -81,6 +81,6 @@ def test_another_schema_and_no_file(tmp_path: Path) -> None:
 
 
 def test_reading_needs_no_torch() -> None:
-    script = "import results.attention, results.predictions, sys; print('torch' in sys.modules)"
+    script = "import experiments.results.attention, experiments.results.predictions, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

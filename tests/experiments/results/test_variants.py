@@ -1,10 +1,10 @@
 from pathlib import Path
 from typing import Any
 
-from results.run_folders import read_runs
-from results.variants import FREE_SETTINGS, variants
-from runs import settings
-from tests.results.run_trees import write_result
+from experiments.results.run_folders import read_runs
+from experiments.results.variants import FREE_SETTINGS, variants
+from experiments.runs import settings
+from tests.experiments.results.run_trees import write_result
 
 
 def names_of(folder: Path, *trees: dict[str, Any]) -> list[str]:

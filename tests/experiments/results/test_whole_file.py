@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from results.whole_file import replace_file
+from experiments.results.whole_file import replace_file
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from runs.arguments import build_parser
+from experiments.runs.arguments import build_parser
 
 
 def test_flags_default_to_none_so_that_they_override_only_when_given() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yacs.config import CfgNode
 
-from runs import config
-from runs.config import as_dict, extended_defaults, merge_file, set_key
+from experiments.runs import config
+from experiments.runs.config import as_dict, extended_defaults, merge_file, set_key
 
 Plan = Callable[..., Any]
 
@@ -293,7 +293,7 @@ def test_overlays_come_between_the_trainer_file_and_the_command_line(
 
 
 def test_a_run_says_so_in_its_log(with_overlays: list[str], tmp_path: Path, plan: Plan) -> None:
-    from runs.session import execute
+    from experiments.runs.session import execute
 
     small = ["MODEL.BACKBONE.NAME", "tiny", "INPUT.SIZE", "(64, 64)", "TRAINER.AMU.AUX_ENCODER", "tiny"]
     small += ["OPTIM.LR_SCHEDULER", "cosine", "DATALOADER.NUM_WORKERS", "0"]

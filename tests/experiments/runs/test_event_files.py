@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
-from results.predictions import read_predictions
-from runs.config import REPOSITORY
-from runs.event_files import write_event_files
-from runs.final_scalars import final_scalars
+from experiments.results.predictions import read_predictions
+from experiments.runs.config import REPOSITORY
+from experiments.runs.event_files import write_event_files
+from experiments.runs.final_scalars import final_scalars
 from tests.conftest import Run
-from tests.results.example_runs import write_example_run
+from tests.experiments.results.example_runs import write_example_run
 
 ROWS = re.findall(r"^\| `([^`]+)` \|", (REPOSITORY / "docs" / "tensorboard.md").read_text(), re.MULTILINE)
 NAMES = {
@@ -144,7 +144,7 @@ def test_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_only_the_main_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = write_example_run(tmp_path, images=False, predictions=False)
-    monkeypatch.setattr("runs.event_files.is_main", lambda: False)
+    monkeypatch.setattr("experiments.runs.event_files.is_main", lambda: False)
     write_event_files(result, None, tmp_path, figures=True)
     assert not (tmp_path / "tensorboard").exists()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runs.failure import FAILURE_FILE, facts_of, failure_recorded, write_failure
+from experiments.runs.failure import FAILURE_FILE, facts_of, failure_recorded, write_failure
 
 MakePlan = Callable[..., Any]
 Train = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runs.finished import finished_result, is_finished
+from experiments.runs.finished import finished_result, is_finished
 from tests.conftest import SMALL_RUN, Run
 
 Plan = Callable[..., Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runs.folder_lock import LOCK_FILE, folder_locked, in_use
+from experiments.runs.folder_lock import LOCK_FILE, folder_locked, in_use
 
 Train = Callable[..., Any]
 Held = Callable[[Path], Any]

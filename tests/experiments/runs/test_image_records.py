@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from results.attention import read_attention
-from results.predictions import read_predictions
-from runs.image_records import write_image_records
-from runs.record import EvaluationLog, set_aside
+from experiments.results.attention import read_attention
+from experiments.results.predictions import read_predictions
+from experiments.runs.image_records import write_image_records
+from experiments.runs.record import EvaluationLog, set_aside
 from tests.conftest import Run
 
 Train = Callable[..., Run]

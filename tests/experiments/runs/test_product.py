@@ -11,13 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import runs.session
+import experiments.runs.session
+from amu_raft.methods.amu.tuning import FusionSettings
+from amu_raft.methods.selection import Tuning
+from amu_raft.model.model_folder import WEIGHTS_FILE, load_model_folder
+from amu_raft.model.model_info import INFO_FILE
 from dassl.utils import read_image
-from modeling.fusion_tuning import FusionSettings
-from modeling.model_folder import WEIGHTS_FILE, load_model_folder
-from modeling.model_info import INFO_FILE
-from modeling.selection import Tuning
-from runs.product import calibrate, changed_without_head, expected_error, largest_gap, write_product
+from experiments.runs.product import calibrate, changed_without_head, expected_error, largest_gap, write_product
 from trainers.amu_tuning import AMUTuner
 from trainers.zsclip import ZeroshotCLIP
 
@@ -34,7 +34,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         kept["trainer"] = trainer
         return write_product(plan, trainer, result)
 
-    monkeypatch.setattr(runs.session, "write_product", keep)
+    monkeypatch.setattr(experiments.runs.session, "write_product", keep)
     return kept
 
 
@@ -133,7 +133,7 @@ def test_a_run_that_fails_at_its_end_leaves_neither_a_result_nor_an_earlier_mode
     def full(*arguments: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("runs.product.write_model_folder", full)
+    monkeypatch.setattr("experiments.runs.product.write_model_folder", full)
     again = train_main("AMU", folder=first.folder)
     assert again.status == 1 and "no space left" in again.error
     names = {path.name for path in first.folder.iterdir()}

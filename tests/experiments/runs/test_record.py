@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runs import record
-from runs.record import EvaluationLog, git_commit, peak_memory_mb, set_aside, versions
+from experiments.runs import record
+from experiments.runs.record import EvaluationLog, git_commit, peak_memory_mb, set_aside, versions
 
 
 class StubEvaluator:

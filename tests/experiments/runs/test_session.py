@@ -21,9 +21,9 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.optim import build_lr_scheduler, build_optimizer
 from datasets.image_folder import ImageFolder
-from results.predictions import read_predictions
-from runs.config import RunPlan, extended_defaults, set_key
-from runs.session import epoch_to_load, execute
+from experiments.results.predictions import read_predictions
+from experiments.runs.config import RunPlan, extended_defaults, set_key
+from experiments.runs.session import epoch_to_load, execute
 
 Train = Callable[..., Any]
 
@@ -195,7 +195,7 @@ def test_images() -> Iterator[None]:
 def test_nothing_trains_on_test_images(
     name: str, stranger: Any, test_images: None, train_main: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runs.session.build_trainer", lambda cfg: pytest.fail("too late"))
+    monkeypatch.setattr("experiments.runs.session.build_trainer", lambda cfg: pytest.fail("too late"))
     run = train_main(name, *STRANGE[:4], "DATASET.NAME", "TestImages")
     assert run.status == 1 and run.error == (
         "error: TestImages is for evaluation: its images are test images; "
@@ -226,7 +226,7 @@ def test_a_stale_result_is_set_aside_when_training_fails(
     folder = tmp_path / "run"
     shutil.copytree(finished("AMU").folder, folder)
     content = (folder / "result.json").read_text()
-    monkeypatch.setattr("runs.session.build_trainer", broken)
+    monkeypatch.setattr("experiments.runs.session.build_trainer", broken)
     assert train_main("AMU", folder=folder).status == 1
     assert (folder / "result.json").read_text() == content  # nothing has begun, nothing is lost
     monkeypatch.undo()
@@ -349,10 +349,10 @@ def test_the_console_comes_back_after_a_failure(train_main: Train, capsys: pytes
 
 
 def test_without_a_seed_nothing_is_seeded(train_main: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    import runs.session
+    import experiments.runs.session
 
     seeds: list[int] = []
-    monkeypatch.setattr(runs.session, "set_random_seed", seeds.append)
+    monkeypatch.setattr(experiments.runs.session, "set_random_seed", seeds.append)
     for seed in ("-1", "0"):
         assert train_main("ZeroshotCLIP", "--seed", seed).status == 0
     assert seeds == [0]
@@ -443,10 +443,10 @@ def test_short_classes_are_taken_whole_with_one_warning(train_main: Train, make_
 def test_the_recorded_commit_is_the_one_that_the_run_started_from(
     train_main: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import runs.record
+    import experiments.runs.record
 
     commits = iter(["first", "second"])
-    monkeypatch.setattr(runs.record, "git_commit", lambda: next(commits))
+    monkeypatch.setattr(experiments.runs.record, "git_commit", lambda: next(commits))
     assert train_main("ZeroshotCLIP").result["git_commit"] == "first"
 
 
@@ -458,7 +458,7 @@ def test_runs_in_one_process_do_not_share_a_log(train_main: Train) -> None:
 
 def test_output_to_a_console_alone_without_a_log(tmp_path: Path) -> None:
     """The settings are printed where the log is not a file of its own."""
-    from runs.session import _log_only
+    from experiments.runs.session import _log_only
 
     out = io.StringIO()
     with contextlib.redirect_stdout(out):

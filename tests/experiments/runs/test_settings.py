@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from yacs.config import CfgNode
 
-from runs.settings import (
+from experiments.runs.settings import (
     check_finite,
     check_same,
     claim_folder,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cell import Cell
+from experiments.sweep.cell import Cell
 
 MakeCell = Callable[..., Cell]
 

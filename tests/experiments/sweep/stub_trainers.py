@@ -8,7 +8,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from tests.sweep.stub_files import MENDED, STARTED
+from tests.experiments.sweep.stub_files import MENDED, STARTED
 from trainers.few_shot import common_settings
 from trainers.zsclip import ZeroshotCLIP
 

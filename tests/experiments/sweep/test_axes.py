@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sweep.axes import Axes, dataset_file, parse_axes, read_plan_file
+from experiments.sweep.axes import Axes, dataset_file, parse_axes, read_plan_file
 
 SMALL = {"trainers": ["AMU"], "datasets": ["digits"]}
 
@@ -66,7 +66,7 @@ def test_a_data_set_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
     ],
 )
 def test_bad_axes_are_refused(given: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3])
     with pytest.raises(ValueError, match=message):
         parse_axes({**SMALL, **given})
 

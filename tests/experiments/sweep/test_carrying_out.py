@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from runs.arguments import build_parser
-from runs.config import RunPlan, build_plan
-from sweep.carrying_out import STOPPING, carry_out, still_to_run, stoppable
-from sweep.cell import Cell, Outcome
-from tests.sweep.conftest import MakeCell
+from experiments.runs.arguments import build_parser
+from experiments.runs.config import RunPlan, build_plan
+from experiments.sweep.carrying_out import STOPPING, carry_out, still_to_run, stoppable
+from experiments.sweep.cell import Cell, Outcome
+from tests.experiments.sweep.conftest import MakeCell
 
 
 class Elsewhere:

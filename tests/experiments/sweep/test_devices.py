@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sweep import devices
+from experiments.sweep import devices
 
 
 @pytest.fixture

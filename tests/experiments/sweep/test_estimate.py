@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cell import Cell
-from sweep.estimate import Durations, readable_duration
-from tests.sweep.conftest import MakeCell
+from experiments.sweep.cell import Cell
+from experiments.sweep.estimate import Durations, readable_duration
+from tests.experiments.sweep.conftest import MakeCell
 
 
 def write_result(cell: Cell, seconds: object, **changes: object) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sweep.axes import parse_axes
-from sweep.cell import Cell
-from sweep.plan import config_file, plan_cells
+from experiments.sweep.axes import parse_axes
+from experiments.sweep.cell import Cell
+from experiments.sweep.plan import config_file, plan_cells
 
 OUTPUT = Path("out")
 
@@ -29,7 +29,7 @@ def test_one_cell_per_point_and_zero_shot_once_per_data_set() -> None:
 
 def test_a_cell_is_train_pys_command_line() -> None:
     (cell,) = cells(datasets=["dtd"], shots=[4], seeds=[3], root="data", overrides=["OPTIM.LR", "0.1"])
-    words, configs = list(cell.arguments), Path(__file__).parents[2] / "configs"
+    words, configs = list(cell.arguments), Path(__file__).parents[3] / "configs"
     assert words == [
         *("--root", "data"),
         *("--seed", "3"),

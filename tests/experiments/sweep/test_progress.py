@@ -1,9 +1,9 @@
 import pytest
 
-from sweep.cell import Outcome
-from sweep.estimate import Durations
-from sweep.progress import Progress
-from tests.sweep.conftest import MakeCell
+from experiments.sweep.cell import Outcome
+from experiments.sweep.estimate import Durations
+from experiments.sweep.progress import Progress
+from tests.experiments.sweep.conftest import MakeCell
 
 
 def test_lines_where_there_is_no_terminal(cell: MakeCell, capsys: pytest.CaptureFixture[str]) -> None:

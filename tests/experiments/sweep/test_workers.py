@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.workers import in_processes
+from experiments.sweep.workers import in_processes
 
 
 def square(number: int) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def test_stopping_early_ends_the_processes(name: str, tmp_path: Path) -> None:
 LOCKS_AND_DIES = """
 import multiprocessing, os, signal, sys
 sys.path[:0] = sys.argv[1:]
-from sweep.workers import in_processes
+from experiments.sweep.workers import in_processes
 
 def die(item):
     kept = multiprocessing.get_context("spawn").RLock()
@@ -130,7 +130,7 @@ if __name__ == "__main__":
 
 
 def test_what_a_killed_process_held_is_freed_without_a_warning(tmp_path: Path) -> None:
-    script, repository = tmp_path / "script.py", Path(__file__).parents[2]
+    script, repository = tmp_path / "script.py", Path(__file__).parents[3]
     script.write_text(LOCKS_AND_DIES)
     command = [sys.executable, str(script), str(repository), str(repository / "toolbox")]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONWARNINGS"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from clip import clip
 
-from pretraining.captions import (
+from scripts.pretraining.captions import (
     BACKGROUNDS,
     COLOURS,
     DIGIT_NAMES,
@@ -14,7 +14,7 @@ from pretraining.captions import (
     all_captions,
     matches,
 )
-from pretraining.outlines import SHAPE_NAMES
+from scripts.pretraining.outlines import SHAPE_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import torch
 from clip import clip
 from clip.model import build_model
 
-from modeling.aux_encoder import load_aux_encoder
-from modeling.state_files import BUNDLED, bundled_weights, sha256_of
-from pretraining import evaluate
-from pretraining.make import AUX_FILE, CLIP_FILE, main, make
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from amu_raft.backbones.state_files import BUNDLED, bundled_weights, sha256_of
+from scripts.pretraining import evaluate
+from scripts.pretraining.make import AUX_FILE, CLIP_FILE, main, make
 
 
 def check_folder(folder):
@@ -18,7 +18,7 @@ def check_folder(folder):
     for name, entry in manifest.items():
         assert entry["sha256"] == sha256_of(folder / name)
         assert entry["bytes"] == (folder / name).stat().st_size
-        assert entry["made_by"].startswith("python -m pretraining.make --seed")
+        assert entry["made_by"].startswith("python -m scripts.pretraining.make --seed")
         assert {"seed", "samples", "pool", "torch"} <= set(entry)
     return manifest
 

@@ -4,7 +4,7 @@ import json
 import pytest
 import torch
 
-from pretraining.packing import packed, write_atomically, write_manifest
+from scripts.pretraining.packing import packed, write_atomically, write_manifest
 
 
 def test_packed_states_load_safely_and_unchanged():

@@ -2,9 +2,9 @@ import numpy as np
 import torch
 from clip import clip
 
-from pretraining.captions import UNSAID, CaptionBook
-from pretraining.text_tower import UNKNOWN, ReducedVocabulary, _with_unknown, encode_text, train_text_tower
-from pretraining.tiny_clip import _new_model
+from scripts.pretraining.captions import UNSAID, CaptionBook
+from scripts.pretraining.text_tower import UNKNOWN, ReducedVocabulary, _with_unknown, encode_text, train_text_tower
+from scripts.pretraining.tiny_clip import _new_model
 
 TEXTS = ["a red star", "a blue star", "a red ring.", "a blue ring.", "the digit seven on a plain background"]
 

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from modeling.aux_encoder import load_aux_encoder
-from pretraining.packing import packed
-from pretraining.tiny_aux import AuxBudget, contrast_loss, train_tiny_aux
-from pretraining.views import random_views
+from amu_raft.backbones.aux_encoder import load_aux_encoder
+from scripts.pretraining.packing import packed
+from scripts.pretraining.tiny_aux import AuxBudget, contrast_loss, train_tiny_aux
+from scripts.pretraining.views import random_views
 
 
 def test_contrast_loss_by_hand():

@@ -3,9 +3,9 @@ import torch
 from clip import clip
 from clip.model import build_model
 
-from pretraining.packing import packed
-from pretraining.text_tower import ReducedVocabulary, encode_text
-from pretraining.tiny_clip import CONTEXT_LENGTH, VOCABULARY, _new_model, openai_state
+from scripts.pretraining.packing import packed
+from scripts.pretraining.text_tower import ReducedVocabulary, encode_text
+from scripts.pretraining.tiny_clip import CONTEXT_LENGTH, VOCABULARY, _new_model, openai_state
 
 TEXTS = ["a red star", "the digit seven on a plain background."]
 

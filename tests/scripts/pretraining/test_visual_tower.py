@@ -6,11 +6,11 @@ import pytest
 import torch
 from clip.model import AttentionPool2d
 
-from pretraining.captions import CaptionBook
-from pretraining.renderings import draw_pool
-from pretraining.text_tower import ReducedVocabulary
-from pretraining.tiny_clip import _new_model
-from pretraining.visual_tower import (
+from scripts.pretraining.captions import CaptionBook
+from scripts.pretraining.renderings import draw_pool
+from scripts.pretraining.text_tower import ReducedVocabulary
+from scripts.pretraining.tiny_clip import _new_model
+from scripts.pretraining.visual_tower import (
     CLIP_MEAN,
     CLIP_STD,
     CaptionedPool,

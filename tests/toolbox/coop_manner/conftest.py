@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from amu_raft.backbones.state_files import bundled_weights
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from modeling.state_files import bundled_weights
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "project"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.state_files import bundled_weights, sha256_of
-from runs.settings import read_settings
+from amu_raft.backbones.state_files import bundled_weights, sha256_of
+from experiments.runs.settings import read_settings
 
 Import = Any
 Train = Callable[..., Any]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from features.extraction import Features
-from features.store import Entry, FeatureStore
+from amu_raft.features.extraction import Features
+from amu_raft.features.store import Entry, FeatureStore
 
 ROWS = 7
 FORK = multiprocessing.get_context("fork")  # a process that imports torch anew takes two seconds

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from features.store import DamagedEntryError, Entry, FeatureStore
-from features.store.entry import read_entry, seal
-from tests.features.store.samples import numbers, put
+from amu_raft.features.store import DamagedEntryError, Entry, FeatureStore
+from amu_raft.features.store.entry import read_entry, seal
+from tests.amu_raft.features.store.samples import numbers, put
 
 
 @pytest.fixture

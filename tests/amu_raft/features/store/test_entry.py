@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from features.store import DamagedEntryError, FeatureStore, entry, key_of
-from features.store.entry import read_entry
-from tests.features.store.samples import description, numbers, put
+from amu_raft.features.store import DamagedEntryError, FeatureStore, entry, key_of
+from amu_raft.features.store.entry import read_entry
+from tests.amu_raft.features.store.samples import description, numbers, put
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_opened_files_are_closed(store: FeatureStore) -> None:
 MEMORY = """
 import sys, torch
 from pathlib import Path
-from features.store import FeatureStore
+from amu_raft.features.store import FeatureStore
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from features.store import image_identity, library_versions
+from amu_raft.features.store import image_identity, library_versions
 
 
 @pytest.fixture

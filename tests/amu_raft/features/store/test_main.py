@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from features.store import FeatureStore, default_folder
-from features.store.__main__ import main
-from features.store.layout import StoreFolder
-from tests.features.store.samples import files_of, numbers, put
+from amu_raft.features.store import FeatureStore, default_folder
+from amu_raft.features.store.__main__ import main
+from amu_raft.features.store.layout import StoreFolder
+from tests.amu_raft.features.store.samples import files_of, numbers, put
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_store_that_may_not_be_read_is_one_line(
         raise PermissionError(13, "Permission denied", str(folder))
 
     put(store)
-    monkeypatch.setattr("features.store.tidying.read_entry", deny)
+    monkeypatch.setattr("amu_raft.features.store.tidying.read_entry", deny)
     assert call(store, "verify") == 2
     assert capsys.readouterr().err.startswith("error: [Errno 13] Permission denied: ")
     assert call(store, "gc") == 2 and len(files_of(store.folder)) == 2
@@ -112,6 +112,6 @@ def test_a_store_that_may_not_be_read_is_one_line(
 
 def test_the_command_itself(private_folders: Path) -> None:
     assert default_folder() == private_folders / "amu-raft" / "features"
-    command = [sys.executable, "-m", "features.store", "ls"]
+    command = [sys.executable, "-m", "amu_raft.features.store", "ls"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout == f"The feature store {default_folder()} is empty\n", done.stderr

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from features.extraction import Features
-from features.store import FeatureStore, key_of
-from features.store.layout import StoreFolder
-from features.store.tidying import damage_of, remove_leftovers
-from tests.features.store.samples import (
+from amu_raft.features.extraction import Features
+from amu_raft.features.store import FeatureStore, key_of
+from amu_raft.features.store.layout import StoreFolder
+from amu_raft.features.store.tidying import damage_of, remove_leftovers
+from tests.amu_raft.features.store.samples import (
     FORK,
     ROWS,
     compute_of,

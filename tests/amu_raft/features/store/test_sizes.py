@@ -1,6 +1,6 @@
 import pytest
 
-from features.store.sizes import parse_size
+from amu_raft.features.store.sizes import parse_size
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from features.extraction import Features
-from features.store import FeatureStore, key_of
-from features.store.layout import StoreFolder
-from tests.features.store.samples import (
+from amu_raft.features.extraction import Features
+from amu_raft.features.store import FeatureStore, key_of
+from amu_raft.features.store.layout import StoreFolder
+from tests.amu_raft.features.store.samples import (
     ROWS,
     compute_of,
     damage,

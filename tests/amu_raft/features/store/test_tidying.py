@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from features.extraction import Features
-from features.store import FeatureStore, key_of
-from features.store.layout import StoreFolder
-from features.store.tidying import damage_of, evict, remove_damaged, remove_leftovers, remove_locks
-from tests.features.store.samples import FORK, ROWS, description, files_of, numbers, process, put
+from amu_raft.features.extraction import Features
+from amu_raft.features.store import FeatureStore, key_of
+from amu_raft.features.store.layout import StoreFolder
+from amu_raft.features.store.tidying import damage_of, evict, remove_damaged, remove_leftovers, remove_locks
+from tests.amu_raft.features.store.samples import FORK, ROWS, description, files_of, numbers, process, put
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_damaged_entries_are_removed_and_others_stay(layout: StoreFolder) -> Non
 def test_an_entry_that_is_mended_meanwhile_stays(layout: StoreFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     put_in(layout, "a")
     answers = iter(["damaged", ""])  # before and under the lock
-    monkeypatch.setattr("features.store.tidying.damage_of", lambda folder: next(answers))
+    monkeypatch.setattr("amu_raft.features.store.tidying.damage_of", lambda folder: next(answers))
     assert remove_damaged(layout) == 0 and len(layout.entries()) == 1
 
 

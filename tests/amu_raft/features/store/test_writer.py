@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from features.store import FeatureStore
-from features.store.writer import EntryWriter
-from tests.features.store.samples import compute_of, description, files_of, numbers, process, put
+from amu_raft.features.store import FeatureStore
+from amu_raft.features.store.writer import EntryWriter
+from tests.amu_raft.features.store.samples import compute_of, description, files_of, numbers, process, put
 
 
 @pytest.fixture

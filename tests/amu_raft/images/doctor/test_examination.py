@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from amu_raft.images.doctor.examination import examine
+from amu_raft.images.doctor.report import format_examination
 from datasets.doctor.__main__ import main
-from datasets.doctor.own_images import examine
-from datasets.doctor.own_report import format_examination
 from tests.conftest import write_images
 
 CLASSES = {"bear": 10, "red_fox": 10}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.doctor.looking import Look, died_of, digest_of, look_at
+from amu_raft.images.doctor.looking import Look, died_of, digest_of, look_at
 
 
 def save(path: Path, mode: str = "RGB", **options: object) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from datasets.doctor.own_images import examine
-from datasets.doctor.sentences import names_of_one_text, refused_sentences, too_long
-from modeling.text_classifier import tokenize
+from amu_raft.backbones.text_classifier import tokenize
+from amu_raft.images.doctor.examination import examine
+from amu_raft.images.doctor.sentences import names_of_one_text, refused_sentences, too_long
 from tests.conftest import write_images
 
 LONG = "a " * 100

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from datasets.doctor import workers
-from datasets.doctor.workers import look_at_all
+from amu_raft.images.doctor import workers
+from amu_raft.images.doctor.workers import look_at_all
 
 
 def length_or_death(path: str) -> int:

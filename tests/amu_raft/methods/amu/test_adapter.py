@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight, match_classes
+from amu_raft.methods.amu.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight, match_classes
 
 FEATURES = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
 UNBALANCED = torch.tensor([0, 0, 0, 2])

@@ -10,11 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from modeling.adapter import Adapter, KnownClasses, match_classes
-from modeling.fusion import UNCERTAINTY_KINDS, amu_logits, fuse_logits, standardize_logits, uncertainty_weight
-from modeling.text_classifier import zero_shot_logits
+from amu_raft.backbones.text_classifier import zero_shot_logits
+from amu_raft.methods.amu.adapter import Adapter, KnownClasses, match_classes
+from amu_raft.methods.amu.fusion import (
+    UNCERTAINTY_KINDS,
+    amu_logits,
+    fuse_logits,
+    standardize_logits,
+    uncertainty_weight,
+)
 
-GOLDEN = Path(__file__).parent.parent / "data" / "golden"
+GOLDEN = Path(__file__).parents[3] / "data" / "golden"
 KINDS = sorted(UNCERTAINTY_KINDS)
 FINITE_ROWS = st.lists(st.floats(-200, 200, width=32), min_size=5, max_size=12)
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from modeling.fusion import fuse_logits
-from modeling.fusion_tuning import (
+from amu_raft.methods.amu.fusion import fuse_logits
+from amu_raft.methods.amu.tuning import (
     FusionGrid,
     FusionSettings,
     fusion_accuracies,
@@ -13,7 +13,7 @@ from modeling.fusion_tuning import (
     tune_loss_weight,
     with_loss_weights,
 )
-from modeling.selection import accuracy_percent
+from amu_raft.methods.selection import accuracy_percent
 
 DEFAULT = FusionSettings(2.0, "kurtosis", 0.4)
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modeling.alpha_search import ALPHA_RULES, mix_logits, search_alpha
-from modeling.selection import Tuning
+from amu_raft.methods.raft.alpha_search import ALPHA_RULES, mix_logits, search_alpha
+from amu_raft.methods.selection import Tuning
 
 
 def two_classes(zero_shot_right: list[bool], region_right: list[bool]) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modeling.attention_maps import attention_maps
-from modeling.clip_package import clip_model
-from modeling.region_attention import POOLINGS, RegionAttention
+from amu_raft.backbones.clip_package import clip_model
+from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 
 SIZES = [(1, 8, 1, 4), (2, 16, 2, 8), (3, 24, 3, 5), (7, 64, 8, 16)]  # grid, E, heads, O
 

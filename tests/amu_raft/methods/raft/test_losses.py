@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.losses import RegionLogits, amu_loss, raft_loss, region_logits
+from amu_raft.methods.raft.losses import RegionLogits, amu_loss, raft_loss, region_logits
 
 LABELS = torch.tensor([0, 1])
 SETTINGS = {

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from modeling.attention_maps import attention_maps
-from modeling.clip_package import clip_model
-from modeling.precision import Precision
-from modeling.region_attention import POOLINGS, RegionAttention
+from amu_raft.backbones.clip_package import clip_model
+from amu_raft.backbones.precision import Precision
+from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 
 SIZES = [(1, 8, 1, 4), (2, 16, 2, 8), (3, 24, 3, 5), (7, 32, 8, 16), (2, 64, 64, 12)]  # grid, E, heads, O
 RN50 = (7, 2048, 32, 1024)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from results.figures.output import render
+from experiments.results.figures.output import render
 
 SMALLEST = 7.0  # points
 

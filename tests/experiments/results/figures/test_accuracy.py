@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
-from results.averages import ELEVEN
-from results.figures.accuracy import TITLES, Curve, Panel, accuracy_figure
-from tests.results.figures.drawn import check_print, grid_of, points, texts, visible
+from experiments.results.averages import ELEVEN
+from experiments.results.figures.accuracy import TITLES, Curve, Panel, accuracy_figure
+from tests.experiments.results.figures.drawn import check_print, grid_of, points, texts, visible
 
 SHOTS = [1, 2, 4, 8, 16]
 

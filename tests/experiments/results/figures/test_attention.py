@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from results.figures.attention import AttentionRow, as_evaluated, attention_figure, overlay
-from tests.results.figures.drawn import check_print, texts
+from experiments.results.figures.attention import AttentionRow, as_evaluated, attention_figure, overlay
+from tests.experiments.results.figures.drawn import check_print, texts
 
 PICTURE = Image.new("RGB", (300, 200), (10, 120, 200))
 

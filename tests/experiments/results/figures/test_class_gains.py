@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from results.figures.class_gains import class_accuracy, class_gains_figure
-from tests.results.figures.drawn import check_print, texts
+from experiments.results.figures.class_gains import class_accuracy, class_gains_figure
+from tests.experiments.results.figures.drawn import check_print, texts
 
 
 def test_class_accuracy_by_hand() -> None:

@@ -1,8 +1,8 @@
 import pytest
 
-from results.diagnostics import Complementarity
-from results.figures.complementarity import complementarity_figure
-from tests.results.figures.drawn import check_print, points, texts
+from experiments.results.diagnostics import Complementarity
+from experiments.results.figures.complementarity import complementarity_figure
+from tests.experiments.results.figures.drawn import check_print, points, texts
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

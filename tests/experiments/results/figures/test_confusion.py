@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from results.figures.confusion import confusion_figure, confusion_matrix, shares_of_rows
-from tests.results.figures.drawn import check_print, texts
+from experiments.results.figures.confusion import confusion_figure, confusion_matrix, shares_of_rows
+from tests.experiments.results.figures.drawn import check_print, texts
 
 
 def test_counts_and_shares_by_hand() -> None:

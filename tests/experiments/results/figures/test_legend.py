@@ -1,9 +1,9 @@
 import pytest
 from matplotlib.lines import Line2D
 
-from results.figures.legend import add_legend_below
-from results.figures.style import COLUMN_WIDTH, PAGE_WIDTH, new_figure, styled
-from tests.results.figures.drawn import check_print, texts
+from experiments.results.figures.legend import add_legend_below
+from experiments.results.figures.style import COLUMN_WIDTH, PAGE_WIDTH, new_figure, styled
+from tests.experiments.results.figures.drawn import check_print, texts
 
 LONG = (
     "AMU [selected_on=none, oracle=False, validation=min(shots, 4), LAMBDA={}, OPTIM.LR=0.001, OPTIM.EPOCH=50] (rn50)"

@@ -1,6 +1,6 @@
 import pytest
 
-from results.figures.names import shorten_distinctly
+from experiments.results.figures.names import shorten_distinctly
 
 SETTINGS = "selected_on={}, oracle=False, validation=min(shots, 4), LAMBDA={}, OPTIM.LR=0.001, OPTIM.MAX_EPOCH=50"
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from results.figures.reliability import reliability_figure
-from tests.results.figures.drawn import check_print, texts, visible
+from experiments.results.figures.reliability import reliability_figure
+from tests.experiments.results.figures.drawn import check_print, texts, visible
 
 
 def test_zero_shot_beside_adapted() -> None:

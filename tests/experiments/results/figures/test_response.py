@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.figures.response import response_figure
-from tests.results.figures.drawn import check_print, points, texts, visible
+from experiments.results.figures.response import response_figure
+from tests.experiments.results.figures.drawn import check_print, points, texts, visible
 
 AXES: dict[str, list[Any]] = {
     "fusion_alpha": [0.5, 1.0, 2.0, 4.0],

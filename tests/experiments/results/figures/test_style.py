@@ -1,8 +1,8 @@
 import matplotlib
 import pytest
 
-from results.figures.style import COLOURS, new_figure, say_nothing_to_draw, shorten, style_of, styled
-from tests.results.figures.drawn import check_print, texts
+from experiments.results.figures.style import COLOURS, new_figure, say_nothing_to_draw, shorten, style_of, styled
+from tests.experiments.results.figures.drawn import check_print, texts
 
 
 def test_methods_are_told_apart_without_colour() -> None:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from results.report import write_report
-from results.run_folders import Run
+from experiments.results.report import write_report
+from experiments.results.run_folders import Run
 from tests.browser.chromium import Browser, chromium
-from tests.results.example_runs import CLASSNAMES
-from tests.results.report.example_report import NASTY, write_example_runs, write_run
+from tests.experiments.results.example_runs import CLASSNAMES
+from tests.experiments.results.report.example_report import NASTY, write_example_runs, write_run
 
 
 class Report(NamedTuple):

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from datasets.json_file import write_json_file
-from results.run_folders import Run, read_runs
-from tests.results.example_runs import write_example_run
+from amu_raft.json_file import write_json_file
+from experiments.results.run_folders import Run, read_runs
+from tests.experiments.results.example_runs import write_example_run
 
 NASTY = "<script>document.title='owned'</script>"
 ORACLE = {"final_model": "best_test", "selected_on": "test", "views": "8", "oracle": True}

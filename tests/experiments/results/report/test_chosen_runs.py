@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from results.cells import gather_cells
-from results.predictions import PREDICTIONS_FILE
-from results.report.chosen_runs import looked_at, most_shots
-from results.run_folders import read_runs
-from tests.results.report.example_report import write_failure, write_run
+from experiments.results.cells import gather_cells
+from experiments.results.predictions import PREDICTIONS_FILE
+from experiments.results.report.chosen_runs import looked_at, most_shots
+from experiments.results.run_folders import read_runs
+from tests.experiments.results.report.example_report import write_failure, write_run
 
 
 def test_every_trainer_is_looked_at_before_any_is_twice(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from results.report.host_paths import HostPaths, run_names
+from experiments.results.report.host_paths import HostPaths, run_names
 
 
 @pytest.mark.parametrize(

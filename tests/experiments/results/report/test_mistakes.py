@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.attention import ATTENTION_FILE, read_attention
-from results.predictions import PREDICTIONS_FILE, read_predictions
-from results.report.host_paths import HostPaths
-from results.report.mistakes import Gallery, gallery, order_of_mistakes
-from results.report.page_size import PageSize
-from results.run_folders import read_run
-from tests.results.report.example_report import write_run
+from experiments.results.attention import ATTENTION_FILE, read_attention
+from experiments.results.predictions import PREDICTIONS_FILE, read_predictions
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.mistakes import Gallery, gallery, order_of_mistakes
+from experiments.results.report.page_size import PageSize
+from experiments.results.run_folders import read_run
+from tests.experiments.results.report.example_report import write_run
 
 LARGE = 10**7
 

@@ -3,8 +3,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-from results.report.page import anchor
-from tests.results.report.conftest import Report
+from experiments.results.report.page import anchor
+from tests.experiments.results.report.conftest import Report
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "rect"}
 

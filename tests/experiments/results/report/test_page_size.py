@@ -1,4 +1,4 @@
-from results.report.page_size import PageSize
+from experiments.results.report.page_size import PageSize
 
 
 def test_room_is_granted_until_it_is_used_up() -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from results.cells import Cell, gather_cells
-from results.predictions import PREDICTIONS_FILE
-from results.report.host_paths import HostPaths
-from results.report.page_size import PageSize
-from results.report.plots import Plotter, accuracy_plots, plots_of_data_sets, run_title
-from results.run_folders import read_runs
-from tests.results.report.example_report import TUNING, write_failure, write_run
+from experiments.results.cells import Cell, gather_cells
+from experiments.results.predictions import PREDICTIONS_FILE
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.page_size import PageSize
+from experiments.results.report.plots import Plotter, accuracy_plots, plots_of_data_sets, run_title
+from experiments.results.run_folders import read_runs
+from tests.experiments.results.report.example_report import TUNING, write_failure, write_run
 
 
 def plotter(limit: int = 10**7) -> Plotter:

@@ -1,17 +1,17 @@
 from pathlib import Path
 
-from results.cells import gather_cells
-from results.report.host_paths import HostPaths, run_names
-from results.report.provenance import (
+from experiments.results.cells import gather_cells
+from experiments.results.report.host_paths import HostPaths, run_names
+from experiments.results.report.provenance import (
     failures_table,
     protocol_table,
     remarks_table,
     runs_table,
     versions_table,
 )
-from results.report.tables import Table
-from results.run_folders import Run, read_run, read_runs
-from tests.results.report.example_report import NASTY, ORACLE, TUNING, write_failure, write_run
+from experiments.results.report.tables import Table
+from experiments.results.run_folders import Run, read_run, read_runs
+from tests.experiments.results.report.example_report import NASTY, ORACLE, TUNING, write_failure, write_run
 
 
 def rows(table: Table) -> list[dict[str, str]]:

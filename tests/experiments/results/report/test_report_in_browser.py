@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import Browser
-from tests.results.report.conftest import Report
+from tests.experiments.results.report.conftest import Report
 
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
 OPEN_ALL = "for (const part of document.querySelectorAll('details')) part.open = true"

@@ -1,5 +1,5 @@
-from results.report.host_paths import HostPaths
-from results.report.settings_tables import Setting, compare_settings, flatten
+from experiments.results.report.host_paths import HostPaths
+from experiments.results.report.settings_tables import Setting, compare_settings, flatten
 
 PATHS = HostPaths()
 

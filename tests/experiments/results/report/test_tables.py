@@ -1,6 +1,6 @@
 import pytest
 
-from results.report.tables import leading_number, table
+from experiments.results.report.tables import leading_number, table
 
 
 @pytest.mark.parametrize(

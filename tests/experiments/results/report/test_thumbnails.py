@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from results.report.thumbnails import SIDE, colour_scale, open_square, overlay, picture
+from experiments.results.report.thumbnails import SIDE, colour_scale, open_square, overlay, picture
 
 
 def written(folder: Path, size: tuple[int, int], name: str = "x.png") -> str:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from results.predictions import PREDICTIONS_FILE
-from results.report import write as module
-from results.report import write_report
-from results.run_folders import read_runs
-from tests.results.report.conftest import Report
-from tests.results.report.example_report import NASTY, run_folder, write_run
+from experiments.results.predictions import PREDICTIONS_FILE
+from experiments.results.report import write as module
+from experiments.results.report import write_report
+from experiments.results.run_folders import read_runs
+from tests.experiments.results.report.conftest import Report
+from tests.experiments.results.report.example_report import NASTY, run_folder, write_run
 
 
 def test_everything_from_data_is_escaped(report: Report) -> None:

@@ -1,0 +1,1 @@
+"""A trained model in forms that need neither torch nor this project."""

@@ -1,0 +1,1 @@
+"""Examine own pictures before anything is trained on them."""

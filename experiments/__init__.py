@@ -1,0 +1,1 @@
+"""Runs, sweeps and what is made of their results."""
