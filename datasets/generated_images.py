@@ -11,6 +11,7 @@ import PIL
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from amu_raft.cache import cache_folder
 from amu_raft.json_file import read_json_file, write_json_file
 from dassl.data.datasets import Datum
 from datasets.coop_layout import CoopDataset, existing_root
@@ -81,13 +82,6 @@ def split_positions(count: int, *, seed: int) -> dict[str, list[int]]:
     usable = count // 2
     num_train = usable * 6 // 10
     return {"train": order[:num_train], "val": order[num_train:usable], "test": order[usable:]}
-
-
-def cache_folder() -> Path:
-    """Return the project's cache: AMU_RAFT_CACHE, else amu-raft in XDG_CACHE_HOME or ~/.cache. It may not exist yet."""
-    if chosen := os.environ.get("AMU_RAFT_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "amu-raft"
 
 
 def ensure_folder(

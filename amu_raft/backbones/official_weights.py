@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amu_raft.backbones.state_files import load_state_file, sha256_of
+from amu_raft.cache import cache_folder
 
 WEIGHTS_VARIABLE = "AMU_RAFT_WEIGHTS"
 _CLIP_HOST = "https://openaipublic.azureedge.net/clip/models"
@@ -64,9 +65,7 @@ def default_folder(entry: WeightFile) -> Path:
     """Return the folder that a file is downloaded into: the ``clip`` package's for CLIP, else the project's cache."""
     if entry.name in CLIP_FILES:
         return Path(os.environ.get("CLIP_ROOT") or "~/.cache/clip").expanduser()
-    # The same folder as generated data sets have; they are not asked, since they bring the whole toolbox along.
-    cache = os.environ.get("AMU_RAFT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "amu-raft")
-    return Path(cache).expanduser() / "weights"
+    return cache_folder() / "weights"
 
 
 def locate_weights(entry: WeightFile, weights: Path | str | None = None) -> Path:

@@ -16,7 +16,7 @@ from PIL import Image
 from amu_raft.json_file import read_json_file, write_json_file
 from datasets import generated_images
 from datasets.digits import Digits
-from datasets.generated_images import GeneratedDataset, cache_folder, split_positions
+from datasets.generated_images import GeneratedDataset, split_positions
 
 
 class Greys(GeneratedDataset):
@@ -41,17 +41,6 @@ def test_positions_worked_by_hand() -> None:
     order = list(range(11))
     random.Random(3).shuffle(order)
     assert split_positions(11, seed=3) == {"train": order[:3], "val": order[3:5], "test": order[5:]}
-
-
-def test_the_cache_folder_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("AMU_RAFT_CACHE", "~/chosen")
-    assert cache_folder() == tmp_path / "chosen"
-    monkeypatch.delenv("AMU_RAFT_CACHE")
-    assert cache_folder() == tmp_path / "xdg" / "amu-raft"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == tmp_path / ".cache" / "amu-raft"
 
 
 def test_images_are_written_once(make_cfg: Callable[..., Any], cache: Path, capsys: Any) -> None:

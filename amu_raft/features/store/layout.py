@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from datasets.generated_images import cache_folder
+from amu_raft.cache import cache_folder
 
 # Nothing else is ever removed, for the folder is the user's choice and may hold more than a store.
 KEY = re.compile(r"[0-9a-f]{64}")
