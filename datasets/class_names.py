@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from amu_raft.wording import shortened
+
 CLASSNAMES_FILE = "classnames.txt"
 
 
@@ -98,10 +100,3 @@ def _print_once(line: str) -> None:
 
 def _joined(labels: list[int]) -> str:
     return f"{', '.join(map(str, labels[:-1]))} and {labels[-1]}"
-
-
-def shortened(names: Iterable[str], limit: int = 5) -> str:
-    """Return names in quotes, the first few of them."""
-    names = list(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(repr(name) for name in names[:limit]) + more

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amu_raft.json_file import read_json_file, write_json_file
-from datasets.class_names import shortened
+from amu_raft.wording import shortened
 from datasets.upstream_pickle import load_upstream_pickle
 from datasets.wnid_folders import Listing, list_images, require_images_of_each, scan_classes
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from amu_raft.wording import shortened
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.class_names import find_classnames, read_classnames, shortened
+from datasets.class_names import find_classnames, read_classnames
 from datasets.imagenet_variant import ImageNetVariant
 from datasets.wnid_folders import scan_classes
 

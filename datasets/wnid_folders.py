@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from amu_raft.images.files import ENDINGS, is_image
-from datasets.class_names import shortened
+from amu_raft.wording import shortened
 
 Listing = dict[str, list[str]]  # names of images by class folder
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from amu_raft.backbones.text_classifier import IMAGENET_TEMPLATES, fill_templates, indistinct_classes, read_prompt_file
-from datasets.class_names import shortened
+from amu_raft.wording import shortened
 
 PROMPT_SOURCES = ("templates", "imagenet7", "gpt3")
 

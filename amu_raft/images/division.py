@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from amu_raft.images.listing import UNDIVIDED, Classes, Listing
-from datasets.class_names import shortened
+from amu_raft.wording import shortened
 from datasets.listed_item import listed_item
 from datasets.split_file import SPLIT_NAMES, Split
 

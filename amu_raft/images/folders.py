@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 from amu_raft.images.files import ENDINGS, images_below, subfolders
-from amu_raft.images.listing import PARTS, UNDIVIDED, Classes, Listing, quoted
-from datasets.class_names import shortened
+from amu_raft.images.listing import PARTS, UNDIVIDED, Classes, Listing
+from amu_raft.wording import quoted, shortened
 
 
 def list_folders(root: Path) -> Listing:

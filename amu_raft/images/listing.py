@@ -1,11 +1,11 @@
 """The user's own images by class, as a folder or a list has them, before anything is divided or drawn."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.class_names import shortened
+from amu_raft.wording import is_text, quoted, shortened
 
 UNDIVIDED = "all"
 # Part by its spelling.
@@ -52,7 +52,7 @@ def check_listing(listing: Listing, source: Path) -> Listing:
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no classes"
         raise ValueError(f"{source} has {found}; expected two or more, as in {source}/<class>/<image>.jpg")
-    broken = [name for name in classes if not _is_text(name)]
+    broken = [name for name in classes if not is_text(name)]
     if broken:
         raise ValueError(f"{source} has class names that are no UTF-8: {quoted(broken)}; rename the folders")
     for part, images in listing.parts.items():
@@ -62,16 +62,3 @@ def check_listing(listing: Listing, source: Path) -> Listing:
     if lacking:
         warnings.warn(f"{source} has no test images of {shortened(lacking)}", stacklevel=2)
     return listing
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Return names in quotes, all of them, in letters that any terminal shows."""
-    return ", ".join(ascii(name) if not _is_text(name) else repr(name) for name in names)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from amu_raft.images.listing import PARTS, UNDIVIDED, Classes, Listing
-from datasets.class_names import shortened
+from amu_raft.wording import shortened
 
 COLUMNS = ("path", "label", "split")
 DELIMITERS = ",;\t"

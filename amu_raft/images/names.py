@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amu_raft.images.list_file import read_list
-from datasets.class_names import CLASSNAMES_FILE, shortened
+from amu_raft.wording import shortened
+from datasets.class_names import CLASSNAMES_FILE
 
 FORM = "'<folder> <name>' or '<folder>,<name>'"
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from amu_raft.backbones.state_files import write_whole
 from amu_raft.model.few_shot_model import Scores
 from amu_raft.prediction.heat import COLOURS, heat_over
-from amu_raft.prediction.rows import Row, printable
+from amu_raft.prediction.rows import Row
+from amu_raft.wording import printable
 
 _SIDE = 224  # pixels that a map of attention is drawn with at least
 _LONGEST = 60  # characters of a picture's name that its overlay's name keeps

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
+from amu_raft.wording import printable
+
 _WIDEST = 32  # columns of a class name in a table
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the start of a formula
 
@@ -140,14 +142,6 @@ def _column(guess: Guess) -> str:
     name = printable(guess.name)
     name = name if len(name) <= _WIDEST else f"{name[: _WIDEST - 3]}..."
     return f"{name:{_WIDEST}}{100 * guess.probability:5.1f} %"
-
-
-def printable(text: str) -> str:
-    """Return text without anything that would move the cursor or colour a terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
 
 
 WRITERS: dict[str, type[RowWriter]] = {"table": Table, "csv": CommaSeparated, "jsonl": JsonLines}

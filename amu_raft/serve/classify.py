@@ -13,10 +13,11 @@ from PIL import UnidentifiedImageError
 from amu_raft.model.few_shot_model import Scores
 from amu_raft.model.model_folder import LoadedModel
 from amu_raft.prediction.overlays import draw_overlay
-from amu_raft.prediction.rows import Row, printable
+from amu_raft.prediction.rows import Row
 from amu_raft.prediction.session import rank, score
 from amu_raft.serve.limits import Limits
 from amu_raft.serve.worker import AbandonedError
+from amu_raft.wording import printable
 from dassl.utils.images import decode_image, reason_of
 
 TOGETHER = 16  # pictures that are scored at once; between them it is seen whether anybody still waits

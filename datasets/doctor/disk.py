@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from amu_raft.images.files import is_image
+from amu_raft.wording import reason
 
 LEAST_BYTES = 100  # no image of a benchmark is smaller
 
@@ -20,11 +21,6 @@ def blocked(folder: Path) -> str:
         return "is a broken link" if folder.is_symlink() else "is missing"
     except (OSError, RuntimeError, ValueError) as error:  # Python < 3.13 raises RuntimeError for a loop of links
         return f"cannot be read ({reason(error)})"
-
-
-def reason(error: Exception) -> str:
-    """Return an error's cause without the path, which the message around it names."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 @dataclass

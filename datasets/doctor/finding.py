@@ -1,9 +1,6 @@
 """What was seen of a data set, and what follows from it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-from datasets.class_names import shortened
 
 
 @dataclass(frozen=True)
@@ -64,20 +61,3 @@ class Survey:
     images: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def printable(text: object) -> str:
-    """Return text that any terminal shows on one line; damaged files put anything into names."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
-    )
-
-
-def examples(names: Iterable[str]) -> str:
-    """Return the first three names in quotes, with the number of the others."""
-    return shortened(names, 3)
-
-
-def plural(number: int, noun: str) -> str:
-    """Return "1 image", "2 images"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from amu_raft.features.extraction import progress
 from amu_raft.images.files import is_image
+from amu_raft.wording import examples, plural, printable, reason
 from datasets.class_names import find_classnames, name_folders, read_classnames
 from datasets.coop_layout import CoopDataset
-from datasets.doctor.disk import LEAST_BYTES, blocked, read_folder, reason
-from datasets.doctor.finding import Survey, examples, plural, printable
+from datasets.doctor.disk import LEAST_BYTES, blocked, read_folder
+from datasets.doctor.finding import Survey
 from datasets.imagenet import ImageNet
 from datasets.imagenet_variant import ImageNetVariant
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from amu_raft.downloads.expected import Expected, WrongContent, verify_file
+from amu_raft.wording import examples
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.catalog import Download, Entry
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.decoding import damaged_images
 from datasets.doctor.disk import blocked, file_size
 from datasets.doctor.end_marks import cut_off_images
-from datasets.doctor.finding import Finding, Survey, examples
+from datasets.doctor.finding import Finding, Survey
 from datasets.doctor.foldered import image_folders, survey_folders
 from datasets.doctor.listed import below_root, survey_lists
 from datasets.doctor.prompts import describe_prompts, is_published

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from amu_raft.features.extraction import progress
 from amu_raft.images.files import is_image
+from amu_raft.wording import examples, plural, printable, reason
 from datasets.coop_layout import CoopDataset
-from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder, reason
-from datasets.doctor.finding import Survey, examples, plural, printable
+from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder
+from datasets.doctor.finding import Survey
 from datasets.split_file import Row
 
 Rows = Mapping[str, Sequence[Row]]

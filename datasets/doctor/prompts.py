@@ -7,9 +7,8 @@ from typing import Any
 
 from amu_raft.downloads.expected import Expected, WrongContent, verify_file
 from amu_raft.json_file import read_json_file
+from amu_raft.wording import examples, printable, reason
 from datasets.catalog import Download
-from datasets.doctor.disk import reason
-from datasets.doctor.finding import examples, printable
 
 
 def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.class_names import find_classnames, name_folders, read_classnames, shared_names, shortened
+from datasets.class_names import find_classnames, name_folders, read_classnames, shared_names
 
 
 def write(tmp_path: Path, content: bytes) -> Path:
@@ -74,8 +74,3 @@ def test_names_of_several_classes() -> None:
     names = {0: "crane", 3: "maillot", 4: "crane", 7: "tench", 8: "crane"}
     assert shared_names(names) == {"crane": [0, 4, 8]}
     assert shared_names({0: "a", 1: "b"}) == {}
-
-
-def test_long_lists_are_cut() -> None:
-    assert shortened("ab") == "'a', 'b'"
-    assert shortened("abc", limit=1) == "'a' and 2 more"

@@ -13,9 +13,8 @@ from amu_raft.images.doctor.sentences import names_of_one_text, refused_sentence
 from amu_raft.images.doctor.workers import look_at_all
 from amu_raft.images.listing import check_listing
 from amu_raft.images.names import class_names
+from amu_raft.wording import examples, plural, printable, reason
 from datasets.class_names import CLASSNAMES_FILE
-from datasets.doctor.disk import reason
-from datasets.doctor.finding import examples, plural, printable
 from datasets.doctor.prompts import describe_prompts
 from datasets.image_folder import PROMPT_FILE, folder_of, list_images
 from datasets.split_file import Split

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from amu_raft.wording import reason
 from dassl.utils.images import open_image, orientation_of, reason_of, to_rgb
-from datasets.doctor.disk import reason
 
 BLOCK = 1 << 20
 _BY_MODE = {

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from amu_raft.images.files import is_image, is_ours
-from datasets.class_names import CLASSNAMES_FILE, shortened
-from datasets.doctor.finding import plural, printable
+from amu_raft.wording import plural, printable, shortened
+from datasets.class_names import CLASSNAMES_FILE
 from datasets.image_folder import PROMPT_FILE
 
 SHOWN = 8  # endings in a line

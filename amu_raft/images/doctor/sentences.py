@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from amu_raft.backbones.text_classifier import fill_templates, read_prompt_file, tokenize
-from datasets.doctor.finding import examples, printable
+from amu_raft.wording import examples, printable
 from datasets.image_folder import ImageFolder
 
 SURELY_SHORT = 75  # ASCII letters: a token has at least one, and begin and end take two of the 77

@@ -1,11 +1,10 @@
 import csv
 import io
 import json
-from typing import Any
 
 import pytest
 
-from amu_raft.prediction.rows import WRITERS, Guess, Row, path_cell, printable, text_cell
+from amu_raft.prediction.rows import WRITERS, Guess, Row, path_cell, text_cell
 
 ODD = '=cmd|"x"!A1, Größe\nzwei 猫'
 READ = Row("a.png", [Guess(ODD, 1, 0.75), Guess("b", 0, 0.25)], [Guess("b", 0, 0.6), Guess(ODD, 1, 0.4)], weight=0.5)
@@ -65,10 +64,3 @@ def test_overlays_are_named(form: str, last: str) -> None:
     assert written(form, row, explained=True).rstrip().endswith(last)
     assert "see why/1.png" in written("table", row, explained=True)
     assert "overlay" not in written(form, row)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [("a\nb", "a\\nb"), ("\x1b[31m", "\\x1b[31m"), ("caf\udce9", "caf\\udce9"), ("é猫 x", "é猫 x")]
-)
-def test_printable(text: str, shown: Any) -> None:
-    assert printable(text) == shown

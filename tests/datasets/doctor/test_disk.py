@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.doctor.disk import blocked, file_size, image_files, read_folder, reason
+from datasets.doctor.disk import blocked, file_size, image_files, read_folder
 
 
 def test_a_folder_is_read_with_links_followed(tmp_path: Path) -> None:
@@ -49,8 +49,5 @@ def test_obstacles_are_told_apart(tmp_path: Path) -> None:
     assert "link" in blocked(tmp_path / "loop")
 
 
-def test_reasons_and_sizes(tmp_path: Path) -> None:
-    assert reason(PermissionError(13, "Permission denied", "/x")) == "Permission denied"
-    assert reason(FileNotFoundError("no split file x")) == "no split file x"
-    assert reason(RecursionError()) == "RecursionError"
+def test_sizes(tmp_path: Path) -> None:
     assert file_size(str(tmp_path)) is None and file_size("a\x00b") is None
