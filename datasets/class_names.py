@@ -5,9 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from amu_raft.images.names import CLASSNAMES_FILE
 from amu_raft.wording import shortened
-
-CLASSNAMES_FILE = "classnames.txt"
 
 
 def read_classnames(text_file: str | Path) -> "OrderedDict[str, str]":

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from amu_raft.images.list_file import read_list
+from amu_raft.images.listing import SPLIT_NAMES
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop_layout import CoopDataset
-from datasets.split_file import SPLIT_NAMES, Row, Split, existing_items
+from datasets.split_file import Row, Split, existing_items
 
 
 @DATASET_REGISTRY.register()

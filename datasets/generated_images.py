@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from amu_raft.cache import cache_folder
+from amu_raft.images.listing import SPLIT_NAMES
 from amu_raft.json_file import read_json_file, write_json_file
 from dassl.data.datasets import Datum
 from datasets.coop_layout import CoopDataset, existing_root
-from datasets.split_file import SPLIT_NAMES, Split, split_content
+from datasets.split_file import Split, split_content
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from amu_raft.images.names import CLASSNAMES_FILE
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.class_names import CLASSNAMES_FILE, name_folders, note_shared_names, read_classnames
+from datasets.class_names import name_folders, note_shared_names, read_classnames
 from datasets.coop_layout import CoopDataset
 from datasets.imagenet_index import PARTS, read_index
 from datasets.listed_item import listed_item

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amu_raft.images.listing import SPLIT_NAMES
 from amu_raft.json_file import read_json_file, write_json_file
 from dassl.data.datasets import Datum
 from datasets.listed_item import listed_item
-
-SPLIT_NAMES = ("train", "val", "test")
 
 
 class Split(NamedTuple):

@@ -1,40 +1,30 @@
 """Own images divided into train, val and test, where their owner has not done so."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from amu_raft.images.listing import UNDIVIDED, Classes, Listing
+from amu_raft.images.listing import SPLIT_NAMES, UNDIVIDED, Classes, Listing
 from amu_raft.wording import shortened
-from datasets.listed_item import listed_item
-from datasets.split_file import SPLIT_NAMES, Split
 
 
-def make_split(listing: Listing, names: Sequence[str]) -> Split:
-    """Return train, val and test; what the listing lacks is taken from its other images.
+def divided_parts(listing: Listing) -> dict[str, Classes]:
+    """Return the images by class of train, val and test; what the listing lacks is taken from its other images.
 
     Undivided images become 50 % train, 20 % val and 30 % test. Without test images 30 % of the training images are kept
     apart to test with, and another 20 % for validation if there is none of it either.
 
     Args:
         listing: As ``check_listing`` returned it.
-        names: Class names in the order of ``listing.classes``.
+
+    Returns:
+        All three parts, of which val and test may lack classes; train has all of ``listing.classes``, in their order.
     """
     parts: Mapping[str, Classes] = listing.parts
     if "test" not in parts:
         divided = divide(listing.trained, with_val="val" not in parts)
         parts = {**{name: parts[name] for name in parts if name != UNDIVIDED}, **divided}
-    labels = {key: label for label, key in enumerate(listing.classes)}
-    return Split(
-        *(
-            [
-                listed_item(str(path), labels[key], names[labels[key]])
-                for key, paths in parts.get(part, {}).items()
-                for path in paths
-            ]
-            for part in SPLIT_NAMES
-        )
-    )
+    return {name: parts.get(name, {}) for name in SPLIT_NAMES}
 
 
 def divide(classes: Classes, *, with_val: bool = True) -> dict[str, Classes]:
@@ -57,7 +47,7 @@ def divide(classes: Classes, *, with_val: bool = True) -> dict[str, Classes]:
 
 
 def describe_division(listing: Listing) -> str:
-    """Say what ``make_split`` divides; empty if the parts are the owner's."""
+    """Say what ``divided_parts`` divides; empty if the parts are the owner's."""
     if "test" in listing.parts:
         return ""
     if "val" in listing.parts:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from amu_raft.wording import is_text, quoted, shortened
 
+SPLIT_NAMES = ("train", "val", "test")
 UNDIVIDED = "all"
 # Part by its spelling.
 PARTS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from amu_raft.images.list_file import read_list
 from amu_raft.wording import shortened
-from datasets.class_names import CLASSNAMES_FILE
 
+CLASSNAMES_FILE = "classnames.txt"
 FORM = "'<folder> <name>' or '<folder>,<name>'"
 
 

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from amu_raft.features.extraction import progress
-from amu_raft.images.doctor.examination import SHOTS, examine
-from amu_raft.images.doctor.report import format_examination
+from amu_raft.images.doctor import SHOTS
+from amu_raft.images.doctor.command import examine_own, show
 from datasets.catalog import Entry, find_entries, read_catalog
 from datasets.catalog.root import data_root
 from datasets.doctor.finding import Finding
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         catalog = read_catalog(arguments.catalog)
-        if own := own_path(arguments.names, catalog):
-            text, whole = examine_own(own, arguments)
+        if own := own_path(arguments.names, catalog, arguments.root):
+            text, whole = examine_own(own, shots=arguments.shots)
         else:
             if arguments.root is None:
                 parser.error(
@@ -50,10 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+    show(text)
     return 0 if whole else 1
 
 
@@ -69,7 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("names", nargs="*", metavar="NAME|PATH", help="benchmarks (default all), or one folder or list of own images")
     add("--root", type=data_root, metavar="DIR", help="folder that holds the benchmarks (DATASET.ROOT)")
     add("--deep", action="store_true", help="open and decode every image, which is always done with own images")
-    add("--shots", type=int, metavar="K", help=f"own images: training images per class of a run; default {SHOTS}")
+    shots = f"own images: training images per class of a run; default {SHOTS}"
+    add("--shots", type=int, metavar="K", default=SHOTS, help=shots)
     add("--catalog", type=Path, metavar="FILE", help="what is expected; default the catalog of this repository")
     return parser
 
@@ -85,15 +83,17 @@ def check_root(root: Path) -> None:
         raise ValueError(f"--root {root} {'is a file, no folder' if root.exists() else 'does not exist'}")
 
 
-def own_path(names: Sequence[str], catalog: Mapping[str, Entry]) -> Path | None:
+def own_path(names: Sequence[str], catalog: Mapping[str, Entry], root: Path | None) -> Path | None:
     """Return the folder or list of own images that is asked for, None for benchmarks.
 
     Raises:
-        ValueError: If it is not the only thing that is asked for.
+        ValueError: If it is not the only thing that is asked for, or a data root is given.
     """
     paths = [name for name in names if is_path(name, catalog)]
     if paths and len(names) > 1:
         raise ValueError(f"{paths[0]!r} is a path of own images, which is examined alone; leave the others out")
+    if paths and root is not None:
+        raise ValueError(f"--root goes with benchmarks; {Path(paths[0])} is a path of own images")
     return Path(paths[0]) if paths else None
 
 
@@ -106,21 +106,6 @@ def is_path(name: str, catalog: Mapping[str, Entry]) -> bool:
     except ValueError:
         return bool(name) and Path(name).exists()
     return False
-
-
-def examine_own(path: Path, arguments: argparse.Namespace) -> tuple[str, bool]:
-    """Examine own images; return the report and whether they are ready to train on.
-
-    Raises:
-        ValueError: If --root is given, or --shots is below 1.
-    """
-    if arguments.root is not None:
-        raise ValueError(f"--root goes with benchmarks; {path} is a path of own images")
-    shots = SHOTS if arguments.shots is None else arguments.shots
-    if shots < 1:
-        raise ValueError(f"--shots {shots} is below 1")
-    found = examine(path.expanduser().absolute(), shots=shots)
-    return format_examination(found), not found.failures
 
 
 def inspect_all(entries: Sequence[Entry], root: Path, *, deep: bool) -> list[Finding]:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from amu_raft.downloads.expected import Expected, WrongContent, verify_file
+from amu_raft.images.listing import SPLIT_NAMES
+from amu_raft.images.prompts import describe_prompts
 from amu_raft.wording import examples
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.catalog import Download, Entry
@@ -15,8 +17,7 @@ from datasets.doctor.end_marks import cut_off_images
 from datasets.doctor.finding import Finding, Survey
 from datasets.doctor.foldered import image_folders, survey_folders
 from datasets.doctor.listed import below_root, survey_lists
-from datasets.doctor.prompts import describe_prompts, is_published
-from datasets.split_file import SPLIT_NAMES
+from datasets.doctor.published import is_published
 
 
 def inspect(entry: Entry, root: Path, *, deep: bool = False) -> Finding:

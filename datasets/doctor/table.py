@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from amu_raft.images.listing import SPLIT_NAMES
 from datasets.doctor.finding import Finding
-from datasets.split_file import SPLIT_NAMES
 
 HEADERS = ("data set", "state", "images", *SPLIT_NAMES, "classes", "prompts")
 

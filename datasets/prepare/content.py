@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from amu_raft.images.prompts import describe_prompts
 from amu_raft.json_file import read_json_file
 from amu_raft.wording import shortened
 from datasets.catalog import ClassNamesCheck, Download, Entry, Part
 from datasets.class_names import read_classnames
-from datasets.doctor.prompts import describe_prompts, is_published
+from datasets.doctor.published import is_published
 from datasets.split_file import read_rows
 
 

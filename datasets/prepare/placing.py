@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amu_raft.downloads.archives import unpack
+from amu_raft.images.prompts import describe_prompts
 from datasets.catalog import Entry, Part
-from datasets.doctor.prompts import describe_prompts
 from datasets.prepare.arrangement import Conflict, find_folder, merge, set_aside, unpack_staged
 from datasets.prepare.content import check_content
 from datasets.prepare.job import SET_ASIDE, UNPACKED, Job, remove

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from amu_raft.images.names import CLASSNAMES_FILE
 from amu_raft.model.given_images import is_path, rgb_of
 from amu_raft.model.model_folder import LoadedModel, load_model_folder
-from datasets.class_names import CLASSNAMES_FILE
 
 LIST_FILE = "images.jsonl"
 # What a fit decides by itself: other images than the given ones, other classes, or a place that is not its own.

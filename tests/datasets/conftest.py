@@ -8,15 +8,9 @@ import pytest
 
 from dassl.config import get_cfg_default
 from dassl.data.datasets import Datum
+from tests.empty_images import write_image
 
 SIZES = {"ash": 12, "birch": 3, "cedar": 7, "dogwood": 20, "elm": 5}
-
-
-def write_image(path: Path) -> str:
-    """Data sets only list files, so any content will do."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"image")
-    return str(path)
 
 
 @pytest.fixture

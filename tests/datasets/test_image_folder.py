@@ -1,7 +1,5 @@
 import json
-import os
 import random
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,25 +7,15 @@ from typing import Any
 
 import pytest
 
-from datasets.image_folder import ImageFolder, list_images, read_own_images
-from datasets.split_file import Split
+from amu_raft.images.own_images import OwnImages, read_own_images
+from datasets.image_folder import ImageFolder, make_split
+from tests.empty_images import fill
 
 Make = Callable[[Path], str]
 
 
-def fill(root: Path, make_image: Make, **classes: int) -> Path:
-    for name, count in classes.items():
-        for index in range(count):
-            make_image(root / name / f"{index:03d}.jpg")
-    return root
-
-
 def stems(items: Any) -> list[tuple[str, str]]:
     return [(item.classname, Path(item.impath).stem) for item in items]
-
-
-def split_of(source: Path) -> Split:
-    return read_own_images(source)[1]
 
 
 def test_a_plain_folder_is_divided_the_same_way_every_time(
@@ -43,22 +31,9 @@ def test_a_plain_folder_is_divided_the_same_way_every_time(
     for part, (bats, owls) in ((data.train_x, (10, 5)), (data.val, (4, 2)), (data.test, (6, 3))):
         assert Counter(item.label for item in part or ()) == {0: bats, 1: owls}
     copy = fill(tmp_path / "copy", make_image, owl=10, bat=20, cat=4)
-    again = split_of(copy)
+    again = make_split(read_own_images(copy))
     assert [row for row in stems(again.train) if row[0] != "cat"] == stems(data.train_x)
     assert sorted(root.rglob("*")) == before
-
-
-def test_the_division_that_earlier_versions_made(tmp_path: Path, make_image: Make) -> None:
-    """Recorded: whoever trained on a folder keeps the same test images."""
-    split = split_of(fill(tmp_path, make_image, owl=10, bat=5))
-    assert [stem for name, stem in stems(split.test) if name == "owl"] == ["007", "000", "002"]
-    assert [stem for name, stem in stems(split.train) if name == "bat"] == ["000", "003"]
-
-
-def test_a_single_image_goes_to_train_with_a_warning(tmp_path: Path, make_image: Make) -> None:
-    with pytest.warns(UserWarning, match="one image only, so none to test with: 'rare'"):
-        split = split_of(fill(tmp_path, make_image, common=4, rare=1))
-    assert [len(part) for part in split] == [3, 0, 3 - 1]
 
 
 def test_nothing_to_test_with(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
@@ -76,20 +51,6 @@ def test_split_folders(val: str | None, tmp_path: Path, make_image: Make, make_c
     assert (len(data.train_x or ()), len(data.val or ()), len(data.test or ())) == (10, 4 if val else 0, 6)
     assert data.classnames == ["bat", "owl"]
     assert [item.classname for item in data.train_x or ()] == ["bat"] * 5 + ["owl"] * 5
-
-
-@pytest.mark.parametrize(("with_val", "sizes"), [(True, [14, 4, 6]), (False, [10, 4, 6])])
-def test_without_test_images_some_are_kept_apart(
-    with_val: bool, sizes: list[int], tmp_path: Path, make_image: Make
-) -> None:
-    fill(tmp_path / "train", make_image, owl=10, bat=10)
-    if with_val:
-        fill(tmp_path / "val", make_image, owl=2, bat=2)
-    split = split_of(tmp_path)
-    assert [len(part) for part in split] == sizes
-    paths = [item.impath for part in split for item in part]
-    assert len(paths) == len(set(paths)) == sum(sizes)
-    assert all(f"{tmp_path}/val/" in item.impath for item in split.val) is with_val
 
 
 def test_shots_and_halves(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
@@ -110,18 +71,6 @@ def test_same_seed_same_shots(tmp_path: Path, make_image: Make, make_cfg: Callab
     assert samples[0] == samples[1]
 
 
-def test_a_folder_and_its_list_give_the_same_split(tmp_path: Path, make_image: Make) -> None:
-    root = fill(tmp_path / "mine", make_image, owl=10, bat=20)
-    rows = [f"mine/{path.relative_to(root)},{path.parent.name}" for path in root.rglob("*.jpg")]
-    random.Random(0).shuffle(rows)
-    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
-    first, second = split_of(root), split_of(tmp_path / "list.csv")
-    for ours, theirs in zip(first, second, strict=True):
-        assert [(item.impath, item.label, item.classname) for item in ours] == [
-            (item.impath, item.label, item.classname) for item in theirs
-        ]
-
-
 def test_names_and_keys(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
     root = fill(tmp_path, make_image, n1=4, n2=4, n3=4)
     (root / "classnames.txt").write_text("n3 crane\nn1 crane\nn9 none\nn2 owl\n")
@@ -134,33 +83,20 @@ def test_names_and_keys(tmp_path: Path, make_image: Make, make_cfg: Callable[...
     assert data.has_own_prompts and data.prompt_path == root / "prompts.json"
 
 
-def test_roots_that_do_not_fit(tmp_path: Path, make_image: Make, make_cfg: Callable[..., Any]) -> None:
+def test_roots_that_do_not_fit(tmp_path: Path, make_cfg: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"DATASET.ROOT is not given; ImageFolder reads .*: pass --data PATH"):
         ImageFolder(make_cfg())
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; give a folder of images or a list"):
         ImageFolder(make_cfg(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"neither a folder nor a list; lists end in .csv, .tsv, .jsonl"):
-        list_images(Path(make_image(tmp_path / "file.jpg")))
-    os.mkfifo(tmp_path / "pipe.csv")  # reading it would wait for ever
-    with pytest.raises(ValueError, match=r"pipe.csv is neither a folder nor a list"):
-        list_images(tmp_path / "pipe.csv")
-    with pytest.raises(ValueError, match="has no classes; expected two or more, as in"):
-        ImageFolder(make_cfg(tmp_path))
-    fill(tmp_path, make_image, owl=3)
-    with pytest.raises(ValueError, match="has only the class 'owl'"):
-        ImageFolder(make_cfg(tmp_path))
 
 
-def test_names_that_are_no_text(tmp_path: Path, make_image: Make) -> None:
-    fill(tmp_path, make_image, owl=3)
-    make_image(tmp_path / b"caf\xe9".decode("utf-8", "surrogateescape") / "a.jpg")
-    with pytest.raises(ValueError, match=r"class names that are no UTF-8: 'caf\\udce9'; rename the folders"):
-        split_of(tmp_path)
-
-
-def test_images_named_in_another_encoding_are_read(tmp_path: Path, make_image: Make) -> None:
-    fill(tmp_path, make_image, owl=3, bat=3)
-    make_image(tmp_path / "owl" / b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert sum(map(len, split_of(tmp_path))) == 7
+def test_items_are_in_the_order_of_the_parts() -> None:
+    train = {"b": [Path("/2.jpg"), Path("/1.jpg")], "a": [Path("/3.jpg")]}
+    parts = {"train": train, "val": {}, "test": {"a": [Path("/4.jpg")]}}
+    split = make_split(OwnImages(["b", "a"], ["a b", "an a"], parts, ""))
+    assert [(item.impath, item.label, item.classname) for item in split.train] == [
+        ("/2.jpg", 0, "a b"),
+        ("/1.jpg", 0, "a b"),
+        ("/3.jpg", 1, "an a"),
+    ]
+    assert split.val == [] and [(item.label, item.classname) for item in split.test] == [(1, "an a")]

@@ -14,7 +14,7 @@ from datasets.image_folder import ImageFolder
 from datasets.listed_item import listed_item
 from datasets.oxford_pets import OxfordPets
 from datasets.validation import check_validation, has_own_validation, hold_out, validation_facts
-from tests.datasets.conftest import write_image
+from tests.empty_images import write_image
 
 
 def dataset(val: list[Path] | None, test: list[Path]) -> Any:

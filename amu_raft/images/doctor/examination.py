@@ -6,22 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from amu_raft.images.division import describe_division, make_split, too_small
+from amu_raft.images.division import describe_division, divided_parts, too_small
+from amu_raft.images.doctor import SHOTS
 from amu_raft.images.doctor.looking import Look, died_of, look_at
 from amu_raft.images.doctor.other_files import describe_other_files
 from amu_raft.images.doctor.sentences import names_of_one_text, refused_sentences
 from amu_raft.images.doctor.workers import look_at_all
-from amu_raft.images.listing import check_listing
-from amu_raft.images.names import class_names
+from amu_raft.images.listing import Classes, check_listing
+from amu_raft.images.names import CLASSNAMES_FILE, class_names
+from amu_raft.images.own_images import PROMPT_FILE, folder_of, list_images
+from amu_raft.images.prompts import describe_prompts
 from amu_raft.wording import examples, plural, printable, reason
-from datasets.class_names import CLASSNAMES_FILE
-from datasets.doctor.prompts import describe_prompts
-from datasets.image_folder import PROMPT_FILE, folder_of, list_images
-from datasets.split_file import Split
 
 TINY_SIDE = 32  # pixels; CLIP enlarges to 224 and more
 IMBALANCE = 10  # images of the largest class for one of the smallest
-SHOTS = 16  # what a run draws unless told otherwise
 
 
 @dataclass
@@ -61,16 +59,16 @@ def examine(source: Path, *, shots: int = SHOTS, workers: int | None = None) -> 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            split = _list(found)
+            parts = _list(found)
         except (OSError, ValueError) as error:
             found.failures += map(printable, getattr(error, "faults", None) or [_told(error)])
-            split = None
+            parts = {}
     found.warnings += [printable(warning.message) for warning in said]
     if source.is_dir():
-        found.notes += describe_other_files(source, with_classes=split is not None)
-    if split is not None:
-        _count(found, split, shots)
-        Images(split).examine(found, workers)
+        found.notes += describe_other_files(source, with_classes=bool(parts))
+    if parts:
+        _count(found, parts, shots)
+        Images(parts).examine(found, workers)
     return found
 
 
@@ -80,8 +78,8 @@ def _told(error: Exception) -> str:
     return str(error)
 
 
-def _list(found: Examination) -> Split:
-    """Do what training does with the folder or list.
+def _list(found: Examination) -> dict[str, Classes]:
+    """Do what training does with the folder or list, and return its parts.
 
     Raises:
         OSError: If it cannot be read.
@@ -107,18 +105,17 @@ def _list(found: Examination) -> Split:
     found.failures += [problem] if problem else []
     same = names_of_one_text(names, found.names)
     found.warnings += [same] if same else []
-    return make_split(listing, names)
+    return divided_parts(listing)
 
 
-def _count(found: Examination, split: Split, shots: int) -> None:
+def _count(found: Examination, parts: dict[str, Classes], shots: int) -> None:
     """Count the images of each class, and note what is too few."""
-    for part, items in split._asdict().items():
-        numbers = Counter(item.label for item in items)
-        found.counts[part] = [numbers[label] for label in range(len(found.names))]
+    for part, classes in parts.items():
+        found.counts[part] = [len(classes.get(key, ())) for key in parts["train"]]
     train = found.counts["train"]
-    if not split.test:
+    if not any(found.counts["test"]):
         found.failures.append("no test images: give each class two images or more")
-    if not split.val:
+    if not any(found.counts["val"]):
         found.notes.append("no validation images: training holds some of the training images out, if there are enough")
     if short := [name for name, number in zip(found.names, train, strict=True) if number < shots]:
         found.warnings.append(
@@ -129,14 +126,19 @@ def _count(found: Examination, split: Split, shots: int) -> None:
 
 
 class Images:
-    """The images of a split, looked at one after the other; of each only a hash is kept.
+    """The images of all parts, looked at one after the other; of each only a hash is kept.
 
     Args:
-        split: The images.
+        parts: Images by class of each part.
     """
 
-    def __init__(self, split: Split) -> None:
-        self.rows = [(part, item.label, item.impath) for part, items in split._asdict().items() for item in items]
+    def __init__(self, parts: dict[str, Classes]) -> None:
+        self.rows = [
+            (part, key, str(path))
+            for part, classes in parts.items()
+            for key, paths in classes.items()
+            for path in paths
+        ]
         self.first: dict[bytes, int] = {}  # row by content
         self.copies: dict[bytes, list[int]] = {}
         self.unreadable: list[str] = []

@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 from amu_raft.images.files import is_image, is_ours
+from amu_raft.images.names import CLASSNAMES_FILE
+from amu_raft.images.own_images import PROMPT_FILE
 from amu_raft.wording import plural, printable, shortened
-from datasets.class_names import CLASSNAMES_FILE
-from datasets.image_folder import PROMPT_FILE
 
 SHOWN = 8  # endings in a line
 

@@ -3,7 +3,7 @@
 from tabulate import tabulate
 
 from amu_raft.images.doctor.examination import Examination
-from datasets.split_file import SPLIT_NAMES
+from amu_raft.images.listing import SPLIT_NAMES
 
 MOST_CLASSES = 40  # rows of the table; of more classes the smallest are shown
 MOST_LINES = 20  # of one kind, such as unreadable images

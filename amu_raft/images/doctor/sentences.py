@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from amu_raft.backbones.text_classifier import fill_templates, read_prompt_file, tokenize
+from amu_raft.images.own_images import TEMPLATES
 from amu_raft.wording import examples, printable
-from datasets.image_folder import ImageFolder
 
 SURELY_SHORT = 75  # ASCII letters: a token has at least one, and begin and end take two of the 77
 
@@ -16,13 +16,11 @@ def refused_sentences(prompt_file: Path | None, names: Sequence[str]) -> str:
     """Say why training would refuse the sentences of the classes; empty if it takes them.
 
     Args:
-        prompt_file: The user's sentences for each class; None for the data set's own template.
+        prompt_file: The user's sentences for each class; None for ``TEMPLATES``.
         names: Class names.
     """
     try:
-        sentences = (
-            read_prompt_file(prompt_file, names) if prompt_file else fill_templates(names, ImageFolder.templates)
-        )
+        sentences = read_prompt_file(prompt_file, names) if prompt_file else fill_templates(names, TEMPLATES)
     except (OSError, ValueError, RecursionError) as error:
         return printable(error)
     long = list(too_long(itertools.chain.from_iterable(sentences)))

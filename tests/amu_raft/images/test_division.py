@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amu_raft.images.division import describe_division, divide, make_split, too_small
+from amu_raft.images.division import describe_division, divide, divided_parts, too_small
 from amu_raft.images.listing import Listing
 
 ANY_COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=4)
@@ -36,10 +36,9 @@ def test_small_classes(count: int, sizes: tuple[int, int, int]) -> None:
 
 
 def test_the_owners_parts_stay() -> None:
-    listing = Listing("list", {"train": {"a": images(3), "b": images(2)}, "test": {"b": images(1)}})
-    split = make_split(listing, ["an a", "a b"])
-    assert [(item.impath, item.label, item.classname) for item in split.test] == [("00.jpg", 1, "a b")]
-    assert len(split.train) == 5 and split.val == []
+    train = {"a": images(3), "b": images(2)}
+    listing = Listing("list", {"train": train, "test": {"b": images(1)}})
+    assert divided_parts(listing) == {"train": train, "val": {}, "test": {"b": [Path("00.jpg")]}}
     assert describe_division(listing) == "" and too_small(listing) == ""
 
 
@@ -48,3 +47,12 @@ def test_what_is_divided_is_said() -> None:
     assert describe_division(Listing("", {"all": train})).startswith("divided per class")
     assert describe_division(Listing("", {"train": train, "val": train})).startswith("no test images: 30 %")
     assert too_small(Listing("", {"train": train})) == "one image only, so none to test with: 'b'"
+
+
+def test_parts_that_are_lacking_are_taken_from_the_others() -> None:
+    undivided = divided_parts(Listing("", {"all": {"a": images(10)}}))
+    assert {part: len(classes["a"]) for part, classes in undivided.items()} == {"train": 5, "val": 2, "test": 3}
+    val = {"a": [Path("val.jpg")]}
+    parts = divided_parts(Listing("", {"train": {"a": images(10)}, "val": val}))
+    assert list(parts) == ["train", "val", "test"] and parts["val"] == val
+    assert (len(parts["train"]["a"]), len(parts["test"]["a"])) == (7, 3)

@@ -5,7 +5,7 @@ import pytest
 
 from amu_raft.images.folders import find_split_folders, list_folders
 from tests.conftest import write_images
-from tests.datasets.test_image_folder import fill
+from tests.empty_images import fill
 
 Make = Callable[[Path], str]
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from datasets.doctor.__main__ import main
+from tests.conftest import write_images
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +95,29 @@ def test_the_command_itself(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert "| EuroSAT    | missing | 0/27000  | 0/13500 | 0/5400 | 0/8100 | 0/10      | absent    |" in done.stdout
+
+
+def test_names_of_benchmarks_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "dtd", {"bear": 10, "red_fox": 10})
+    with pytest.raises(SystemExit):
+        main(["dtd"])
+    assert "benchmarks need --root" in capsys.readouterr().err
+    assert main(["./dtd", "--shots", "2"]) == main(["dtd/", "--shots", "2"]) == 0
+    Path("dtd").rename("mine")
+    assert main(["mine", "--shots", "2"]) == 0
+    assert capsys.readouterr().out.endswith("Ready to train on.\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["./a", "./b"], "'./a' is a path of own images, which is examined alone"),
+        (["./a", "dtd"], "'./a' is a path of own images, which is examined alone"),
+        (["./a", "--root", "."], "--root goes with benchmarks; a is a path of own images"),
+        (["./a", "--shots", "0"], "--shots 0 is below 1"),
+    ],
+)
+def test_arguments_that_contradict(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from amu_raft.images.doctor.command import build_parser, doctor
 from amu_raft.images.doctor.examination import examine
 from amu_raft.images.doctor.report import format_examination
-from datasets.doctor.__main__ import main
 from tests.conftest import write_images
 
 CLASSES = {"bear": 10, "red_fox": 10}
+
+
+def run(argv: list[str]) -> int:
+    return doctor(build_parser().parse_args(argv))
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def test_a_sound_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     found = examine(folder, shots=5)
     assert (found.failures, found.warnings, found.notes) == ([], [], [])
     assert found.counts == {"train": [5, 5], "val": [2, 2], "test": [3, 3]}
-    assert main([str(folder), "--shots", "5"]) == 0
+    assert run([str(folder), "--shots", "5"]) == 0
     out = capsys.readouterr().out
     assert f"{folder}: one folder per class; divided per class, the same way every time" in out
     assert "| red_fox       | 5       | 2     | 3      |" in out and out.endswith("Ready to train on.\n")
@@ -38,7 +42,7 @@ def test_a_sound_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_copies_across_splits_are_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("train", "val", "test"):
         write_images(tmp_path / part, CLASSES)  # the same images in each
-    assert main([str(tmp_path)]) == 1
+    assert run([str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "the same image in several splits, 20 times: train/bear/0.png (train) = val/bear/0.png (val) = test/" in out
     assert "Not ready to train on: 1 to be mended." in out
@@ -102,7 +106,7 @@ def test_warnings_and_notes(folder: Path) -> None:
 def test_lists_with_all_their_faults(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "list.csv"
     path.write_text("path,label\nbear/0.png,bear\nbear/1.png,\nnone.png,bear\n")
-    assert main([str(path)]) == 1
+    assert run([str(path)]) == 1
     out = capsys.readouterr().out
     assert f"- {path}, line 3: the label is empty\n- {path}, line 4: image 'none.png' does not exist\n" in out
     assert "Not ready to train on: 2 to be mended." in out
@@ -125,7 +129,7 @@ def test_nothing_to_train_or_test_with(classes: dict[str, int], said: str, tmp_p
 def test_names_that_no_terminal_shows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = b"caf\xe9\n.png".decode("utf-8", "surrogateescape")
     (folder / "bear" / name).write_bytes(b"no image")
-    assert main([str(folder)]) == 1
+    assert run([str(folder)]) == 1
     assert r"cannot be read: bear/caf\udce9\n.png: no image" in capsys.readouterr().out
 
 
@@ -138,32 +142,6 @@ def test_long_reports_are_cut(tmp_path: Path) -> None:
     assert len(found.failures) == 101
     text = format_examination(found)
     assert "- ... and 81 more" in text and "... and 10 larger ones" in text and "class07" not in text.split("\n\n")[1]
-
-
-def test_names_of_benchmarks_win(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.chdir(folder.parent)
-    folder.rename("dtd")
-    with pytest.raises(SystemExit):
-        main(["dtd"])
-    assert "benchmarks need --root" in capsys.readouterr().err
-    assert main(["./dtd", "--shots", "2"]) == main(["dtd/", "--shots", "2"]) == 0
-    (folder.parent / "dtd").rename("mine")
-    assert main(["mine", "--shots", "2"]) == 0
-    capsys.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["./a", "./b"], "'./a' is a path of own images, which is examined alone"),
-        (["./a", "dtd"], "'./a' is a path of own images, which is examined alone"),
-        (["./a", "--root", "."], "--root goes with benchmarks; a is a path of own images"),
-        (["./a", "--shots", "0"], "--shots 0 is below 1"),
-    ],
-)
-def test_arguments_that_contradict(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(argv) == 2
-    assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
 def test_memory_does_not_grow_with_pixels(tmp_path: Path, make_image: Callable[[Path], str]) -> None:

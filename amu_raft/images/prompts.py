@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amu_raft.downloads.expected import Expected, WrongContent, verify_file
 from amu_raft.json_file import read_json_file
 from amu_raft.wording import examples, printable, reason
-from datasets.catalog import Download
 
 
 def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:
@@ -35,15 +33,6 @@ def describe_prompts(path: Path, classnames: Sequence[str]) -> tuple[str, str]:
     lacking = [name for name in classnames if name.replace("_", " ") not in usable]
     problem = f"prompt file {path} has no sentences for {examples(lacking)}" if lacking else ""
     return f"{len(classnames) - len(lacking)}/{len(classnames)}", problem
-
-
-def is_published(path: Path, download: Download) -> bool:
-    """Tell whether a file has the checksum of the published one, if that is known."""
-    try:
-        verify_file(path, Expected(md5=download.md5, sha256=download.sha256, git_blob_sha1=download.git_blob_sha1))
-    except (WrongContent, OSError):
-        return False
-    return download.checked
 
 
 def is_sentences(value: Any) -> bool:

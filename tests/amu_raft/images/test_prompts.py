@@ -1,12 +1,10 @@
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from datasets.catalog import Download
-from datasets.doctor.prompts import describe_prompts, is_published
+from amu_raft.images.prompts import describe_prompts
 
 NAMES = ["red_fox", "bear", "sea lion"]
 
@@ -52,12 +50,3 @@ def test_what_is_no_file(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.mkdir() if kind == "folder" else path.symlink_to(path)
     assert describe_prompts(path, NAMES)[0] == "damaged"
-
-
-def test_the_published_file_is_told_by_its_checksum(tmp_path: Path) -> None:
-    path = write(tmp_path / "p.json", {})
-    md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    assert is_published(path, Download("p.json", "sentences", md5=md5))
-    assert not is_published(path, Download("p.json", "sentences", md5="0" * 32))
-    assert not is_published(path, Download("p.json", "sentences"))
-    assert not is_published(tmp_path / "none.json", Download("p.json", "sentences", md5=md5))
