@@ -1,9 +1,10 @@
 """JSON files that are written whole or not at all, and whose damage is named."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from amu_raft.whole_file import replace_file
 
 
 def read_json_file(path: Path | str, *, what: str) -> Any:
@@ -31,16 +32,7 @@ def read_json_file(path: Path | str, *, what: str) -> Any:
 def write_json_file(content: Any, path: Path | str) -> None:
     """Write JSON as CoOp does (indent 4, no newline at the end), replacing the file in one step.
 
-    Several processes may write the same file: each writes its own temporary file beside it and the last one stays.
-
     Raises:
         OSError: If the folder cannot be made or written to.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_text(json.dumps(content, indent=4, separators=(",", ": ")), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(json.dumps(content, indent=4, separators=(",", ": ")).encode(), path)

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
+
+from amu_raft.whole_file import write_whole
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 
@@ -69,25 +69,6 @@ def save_state_file(content: Any, path: Path | str) -> None:
         OSError: If the folder cannot be made or written to.
     """
     write_whole(path, lambda stream: torch.save(content, stream))
-
-
-def write_whole(path: Path | str, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that appears whole or not at all; ``write`` puts the bytes into it.
-
-    Raises:
-        OSError: If the folder cannot be made or written to.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _refuse_program() -> None:

@@ -5,11 +5,11 @@ python -m datasets.document --check    write nothing; exit status 1 if the file 
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from amu_raft.whole_file import replace_file
 from datasets.catalog import read_catalog
 from datasets.document.page import render
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         text = render(read_catalog(arguments.catalog))
         if not arguments.check:
-            write_page(text, arguments.output)
+            replace_file(text.encode(), arguments.output)
             print(f"Wrote {arguments.output}")
         elif not is_current(text, arguments.output):
             print(f"{arguments.output} differs from the catalog; run python -m datasets.document", file=sys.stderr)
@@ -45,20 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def is_current(text: str, path: Path) -> bool:
     """Tell whether the file on disk holds exactly this text."""
     return path.is_file() and path.read_bytes() == text.encode()
-
-
-def write_page(text: str, path: Path) -> None:
-    """Write the page, replacing the file in one step.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(text.encode())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from amu_raft.whole_file import replace_file
 from experiments.results.figures.style import print_settings
-from experiments.results.whole_file import replace_file
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 150
@@ -64,10 +64,7 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: float = DPI) -> None:
         ValueError: If the ending names none of ``FORMATS``.
         OSError: If the file cannot be written.
     """
-    path = Path(path)
-    content = render(figure, check_format(path), dpi=dpi)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(content, path)
+    replace_file(render(figure, check_format(path), dpi=dpi), path)
 
 
 def data_uri(figure: Figure, form: str = "svg", *, dpi: float = DPI) -> str:

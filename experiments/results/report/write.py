@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from amu_raft.whole_file import replace_file
 from experiments.results.cells import DAGGER, Cell, gather_cells, seed_of, shown_dataset
 from experiments.results.report.chosen_runs import looked_at
 from experiments.results.report.host_paths import HostPaths, run_names
@@ -26,7 +27,6 @@ from experiments.results.report.thumbnails import colour_scale
 from experiments.results.run_folders import Run
 from experiments.results.sections import make_sections
 from experiments.results.table import Section
-from experiments.results.whole_file import replace_file
 
 WRONG_IMAGES = 24
 MOST_WRONG_IMAGES = 200
