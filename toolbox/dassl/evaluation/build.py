@@ -1,19 +1,17 @@
-"""The registry of evaluators."""
+"""Make the evaluator that a configuration names."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yacs.config import CfgNode
 
-from dassl.utils.registry import Registry, check_availability
+from dassl.evaluation.evaluator import EvaluatorBase
+from dassl.evaluation.registry import EVALUATOR_REGISTRY
+from dassl.utils.registry import check_availability
 
-if TYPE_CHECKING:
-    from dassl.evaluation.evaluator import EvaluatorBase
-
-EVALUATOR_REGISTRY = Registry("EVALUATOR")
-"""Subclasses of EvaluatorBase."""
+__all__ = ["EVALUATOR_REGISTRY", "build_evaluator"]
 
 
-def build_evaluator(cfg: CfgNode, **kwargs: Any) -> "EvaluatorBase":
+def build_evaluator(cfg: CfgNode, **kwargs: Any) -> EvaluatorBase:
     """Return the evaluator that ``cfg.TEST.EVALUATOR`` names, made with the keyword arguments.
 
     Raises:

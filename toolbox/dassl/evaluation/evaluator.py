@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from yacs.config import CfgNode
 
-from dassl.evaluation.build import EVALUATOR_REGISTRY
+from dassl.evaluation.registry import EVALUATOR_REGISTRY
 from dassl.utils.distributed import is_main
 from dassl.utils.files import atomic_write, mkdir_if_missing
 
