@@ -1,6 +1,6 @@
-"""Trainers of the toolbox: one method, one file. Importing this package registers them all.
+"""Methods as trainers of the toolbox: one thin file each. Importing this package registers them all.
 
-The folders in it are tools (``python -m trainers.import_weights``), imported where they are used.
+The folders in it are what they share, and tools (``python -m trainers.import_weights``), imported where they are used.
 """
 
 import importlib

@@ -32,7 +32,7 @@ class AuxEncoder(nn.Module):
         mean: Channel means that its input is normalised with, RGB, 0 to 1.
         std: Channel standard deviations likewise.
         sha256: Checksum of its weight file, "" if it was not read from one.
-        layers: Layers that it encodes with, "folded" or "plain" (``amu_raft.backbones.encoder_layers``). Folded ones are made of
+        layers: Layers that it encodes with, "folded" or "plain" (``encoder_layers``). Folded ones are made of
             ``network``, which stays plain, with the first images.
     """
 

@@ -32,6 +32,11 @@ def available_backbones() -> list[str]:
     return [*BUNDLED_MODELS, *CLIP_FILES]
 
 
+def resolution_of(name: str) -> int:
+    """Return the side of a backbone's input in pixels, of a file of unknown make the usual one."""
+    return {"tiny": 64, "RN50x4": 288, "RN50x16": 384, "RN50x64": 448, "ViT-L/14@336px": 336}.get(name, 224)
+
+
 def check_backbone(name: str) -> None:
     """Refuse a backbone that is neither a known name nor a file, before anything is loaded.
 
@@ -57,7 +62,7 @@ def check_attention_pooling(name: str) -> None:
 
 def _refuse_transformer(name: str) -> None:
     resnets = ", ".join([*BUNDLED_MODELS, *(other for other in CLIP_FILES if other.startswith("RN"))])
-    raise ValueError(f"backbone {name!r} has no attention pooling; RAFT needs one of {resnets}")
+    raise ValueError(f"backbone {name!r} has no attention pooling; backbones with one are {resnets}")
 
 
 @dataclass
@@ -69,7 +74,7 @@ class CLIPBackbone:
         name: Name or path that it was loaded by.
         sha256: Checksum of its weight file.
         precision: Precision that images and texts are encoded in.
-        layers: Layers that a residual tower encodes images with, "folded" or "plain" (``amu_raft.backbones.encoder_layers``).
+        layers: Layers that a residual tower encodes images with, "folded" or "plain" (``encoder_layers``).
             Folded ones are made of ``model`` with the first images; what changes in it later does not reach them.
     """
 

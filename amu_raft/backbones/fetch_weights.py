@@ -1,4 +1,4 @@
-"""Command line: python -m amu_raft.backbones.fetch_weights NAME... fetches official weights and verifies those that are there."""
+"""Command line: amu-raft weights NAME... fetches official weights and verifies those that are there."""
 
 import argparse
 import sys

@@ -6,7 +6,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from amu_raft.backbones.clip_backbone import CLIPBackbone
-from amu_raft.backbones.preprocess import IDENTITY, ChannelStatistics, renormalize
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import LoadedModel, public_name
 
@@ -25,44 +22,22 @@ OPSETS = (18, 23)  # what torch writes without a converter, and the highest that
 _FOOTPRINT = 2  # images that the graph is traced with; 0 and 1 would be taken for fixed sizes
 
 
-class _TracedBackbone(CLIPBackbone):
-    """A backbone whose scale is a plain number: tracing cannot take one out of a tensor."""
-
-    scale = 0.0
-
-    @property
-    def logit_scale(self) -> float:
-        return self.scale
-
-
 class _Traced(nn.Module):
     """The model as a function of one tensor, without branches that depend on tensors."""
 
     def __init__(self, model: FewShotModel) -> None:
         super().__init__()
-        source = model.backbone
-        backbone = _TracedBackbone(**{field.name: getattr(source, field.name) for field in fields(source)})
-        backbone.scale = source.logit_scale
-        self.head, self.aux_encoder = model.head, model.aux_encoder
-        self.backbone = backbone
-        self.visual = backbone.model.visual
+        self.model = model
+        encoders = model.encoders
+        self.visual = encoders.backbone.model.visual
         # Folded layers are made now: a copy of a tensor cannot be traced.
-        self.trunk = backbone._trunk if hasattr(self.visual, "attnpool") else None
-        self.arranged = model.aux_encoder._arranged if model.aux_encoder is not None else None
-        self.statistics = model.pixel_statistics
-        self.temperature = model.temperature
-
-    @property
-    def required_aux_encoder(self) -> nn.Module | None:
-        return self.aux_encoder
-
-    def pixels_for(self, images: Tensor, target: ChannelStatistics) -> Tensor:
-        return renormalize(images, self.statistics, target)
+        self.trunk = encoders.backbone._trunk if hasattr(self.visual, "attnpool") else None
+        self.aux_encoder = encoders.aux_encoder
+        self.arranged = encoders.aux_encoder._arranged if encoders.aux_encoder is not None else None
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        images = renormalize(pixels, IDENTITY, self.statistics)
-        scores = self.head.score(self, images, attention=False)  # type: ignore[arg-type]
-        return (scores.adapted / self.temperature).softmax(dim=-1), scores.adapted
+        logits = self.model.logits(pixels)
+        return (logits / self.model.temperature).softmax(dim=-1), logits
 
 
 def export_onnx(loaded: LoadedModel, path: Path | str, pixels: Tensor, *, opset: int = OPSETS[0]) -> dict[str, float]:

@@ -58,20 +58,25 @@ class FrozenEncoders:
         self.dtypes = dict(dtypes or {})
         self.strict = strict
 
-    def features_of(self, images: Any, *, title: str) -> "FrozenFeatures":
+    def labels_of(self, images: Any) -> Tensor:
+        """Return the labels (N,) of a data set of images, on the encoders' device."""
+        return torch.tensor([item.label for item in images.data_source]).to(self.device)
+
+    def features_of(self, images: Any, *, title: str, names: Collection[str] | None = None) -> "FrozenFeatures":
         """Return the features of a data set of images, (N, ...) each.
 
         Args:
             images: The toolbox's wrapper: ``data_source`` lists items with ``impath`` and ``label``, ``transform`` says
                 how their pixels are made, the same ones every time.
             title: What a progress bar says if they are computed.
+            names: Features to return; all if not given.
 
         Raises:
             ValueError: If the data set is empty or not the wrapper's, or the features exceed the type to store.
             FileNotFoundError: If an image is missing.
             OSError: If the store cannot be used.
         """
-        return self._fetch(images, images, {"views": None}, list(self.identities), title)
+        return self._fetch(images, images, {"views": None}, self._chosen(names), title)
 
     def views_of(
         self, images: Any, *, num_views: int, seed: int, title: str, names: Collection[str] | None = None
@@ -86,8 +91,11 @@ class FrozenEncoders:
             names: Features to return; all if not given.
         """
         views = ViewDataset(images, num_views=num_views, seed=seed)
-        chosen = [name for name in self.identities if names is None or name in names]
-        return self._fetch(views, images, {"views": {"count": num_views, "seed": seed}}, chosen, title)
+        about = {"views": {"count": num_views, "seed": seed}}
+        return self._fetch(views, images, about, self._chosen(names), title)
+
+    def _chosen(self, names: Collection[str] | None) -> list[str]:
+        return [name for name in self.identities if names is None or name in names]
 
     def _fetch(
         self, rows: Dataset[Any], images: Any, about: Mapping[str, Any], chosen: Sequence[str], title: str

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from amu_raft.methods.settings import SettingError
+
 STANDARD_ERROR_RULE = (
     "the default stands unless the best is better by more than one standard error of the default's accuracy and by "
     "more than one image; of equally good ones the nearest to the default is taken"
@@ -104,19 +106,20 @@ def axis_with(values: Sequence[Any], default: Any) -> list[Any]:
     return merged if any(isinstance(value, str) for value in merged) else sorted(merged)
 
 
-def parse_values(text: str, *, key: str, low: float = 0.0, high: float = math.inf) -> list[float]:
-    """Read a configuration key that lists numbers, separated by commas.
+def parse_values(settings: Any, name: str, *, low: float = 0.0, high: float = math.inf) -> list[float]:
+    """Read a setting that lists numbers, separated by commas.
 
     Raises:
-        ValueError: If one is no number between ``low`` and ``high``, or there is none. The message names the key.
+        SettingError: If one is no number between ``low`` and ``high``, or there is none.
     """
+    text = getattr(settings, name)
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
-        raise ValueError(f'{key} is a list of numbers such as "0.5, 1, 2", got {text!r}') from None
+        raise SettingError(name, f'is a list of numbers such as "0.5, 1, 2", got {text!r}') from None
     for value in values:
         if not low <= value <= high or not math.isfinite(value):
-            raise ValueError(f"{key} has {value}; numbers from {low:g} to {high:g} are accepted")
+            raise SettingError(name, f"has {value}; numbers from {low:g} to {high:g} are accepted")
     return values
 
 

@@ -1,9 +1,11 @@
 """One temperature for a model's logits, so that its probabilities say how often it is right."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from amu_raft.model.reliability import reliability
 
 LIMITS = (0.05, 20.0)
 _HALVINGS = 60  # of the interval of log temperatures: beyond the last digit of a float64
@@ -55,3 +57,55 @@ def _slope(logits: Tensor, labels: Tensor, sharpness: float) -> float:
     """Derivative of the mean cross-entropy by 1 / temperature: expected logit minus the right one."""
     expected = ((logits * sharpness).softmax(dim=1) * logits).sum(dim=1)
     return float((expected - logits.gather(1, labels[:, None]).squeeze(1)).mean())
+
+
+class Calibration(NamedTuple):
+    """A temperature, what it was fitted on, and what it changes there.
+
+    Attributes:
+        temperature: What divides the logits.
+        fitted_on: "validation", or None.
+        images: How many.
+        before: Expected calibration error without it, in [0, 1].
+        after: The same with it.
+        note: What is to be said, or "".
+    """
+
+    temperature: float = 1.0
+    fitted_on: str | None = None
+    images: int = 0
+    before: float | None = None
+    after: float | None = None
+    note: str = ""
+
+    @property
+    def line(self) -> str:
+        """What a run prints."""
+        return (
+            f"temperature {self.temperature:.3f} fitted on {self.images} validation images: calibration error "
+            f"{100 * (self.before or 0):.1f}% before, {100 * (self.after or 0):.1f}% after"
+            f"{f' ({self.note})' if self.note else ''}"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return what a model folder holds of it."""
+        about = {"temperature": self.temperature, "fitted_on": self.fitted_on, "images": self.images}
+        errors = {} if self.fitted_on is None else {"ece_before": self.before, "ece_after": self.after}
+        return {**about, **errors, "note": self.note}
+
+
+NOT_CALIBRATED = Calibration(note="no validation images of its own: the temperature stays at 1")
+
+
+def calibration_of(logits: Tensor, labels: Tensor) -> Calibration:
+    """Fit the temperature of logits (N, C) on validation images."""
+    logits, labels = logits.detach().float().cpu(), labels.cpu()
+    temperature, note = fit_temperature(logits, labels)
+    before, after = expected_error(logits, labels), expected_error(logits / temperature, labels)
+    return Calibration(temperature, "validation", len(labels), before, after, note)
+
+
+def expected_error(logits: Tensor, labels: Tensor) -> float:
+    """Return the expected calibration error of softmax probabilities of logits (N, C), in [0, 1]."""
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    return reliability(confidence.numpy(), (predicted == labels).numpy()).ece

@@ -17,9 +17,12 @@ from torch import Tensor
 from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
 from amu_raft.backbones.clip_backbone import BUNDLED_MODELS, CLIPBackbone, load_clip
 from amu_raft.backbones.official_weights import AUX_FILES, CLIP_FILES, WEIGHTS_VARIABLE
-from amu_raft.backbones.state_files import load_state_file, sha256_of, write_whole
-from amu_raft.model.few_shot_model import AMUHead, FewShotModel, build_head
+from amu_raft.backbones.state_files import load_state_file, sha256_of
+from amu_raft.features.encoders import Encoders
+from amu_raft.methods import Method, Task, get_method, method_names
+from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo, read_info
+from amu_raft.whole_file import write_whole
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -38,7 +41,9 @@ def write_model_folder(model: FewShotModel, info: ModelInfo, folder: Path | str)
         OSError: If the folder cannot be written.
     """
     folder = Path(folder)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
+    method = model.method
+    learned = {"text_columns": method.text_columns, **method.state_dict()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in learned.items()}
     write_whole(folder / WEIGHTS_FILE, lambda stream: stream.write(save(state)))
     content = info.content(sha256_of(folder / WEIGHTS_FILE))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -72,24 +77,44 @@ def load_model_folder(
     tensors = load_state_file(path, what="model weights")
     if (found := sha256_of(path)) != sha256:
         raise ValueError(f"{path} has sha256 {found}, but {INFO_FILE} beside it says {sha256}; restore both files")
+    _check_tensors(tensors, info, path)
+    kind = _method_of(info, folder)
     backbone = _load_backbone(info, weights, device)
     aux_encoder = _load_aux_encoder(info, weights)
-    _check_tensors(tensors, info, path)
     try:
-        head = build_head(info.method, tensors, info.choices, backbone)
-    except KeyError as error:
-        raise ValueError(f"{folder}: the model has no {error.args[0]}, which {info.method} needs") from error
-    except (ValueError, TypeError, RuntimeError) as error:
+        encoders = Encoders(
+            backbone,
+            kind.reads,
+            aux_encoder=None if aux_encoder is None else aux_encoder.to(device),
+            readers=kind.readers,
+            statistics=info.statistics,
+        )
+        _check_fit(tensors["text_columns"], encoders, info)
+        task = Task(
+            tensors.pop("text_columns"),
+            backbone.logit_scale,
+            encoders.widths,
+            backbone.precision,
+            attention_pool=lambda: backbone.attention_pool,
+        )
+        method = kind.from_folder(task, tensors, info.choices)
+    except (ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
         raise ValueError(f"{folder}: {' '.join(str(error).split())}") from error
-    _check_fit(head.text_columns, head, backbone, aux_encoder, info, folder)
-    model = FewShotModel(
-        backbone,
-        head,
-        aux_encoder=aux_encoder,
-        pixel_statistics=info.statistics,
-        temperature=info.temperature,
-    )
-    return LoadedModel(model.to(device), info)
+    return LoadedModel(FewShotModel(encoders, method, temperature=info.temperature).to(device), info)
+
+
+def _method_of(info: ModelInfo, folder: Path) -> type[Method]:
+    """Return the method that a model names; nothing is imported to find it.
+
+    Raises:
+        ValueError: If it is not registered.
+    """
+    if info.method not in method_names():
+        raise ValueError(
+            f"{folder} holds a model of method {info.method!r}, which is not registered here; name the module that "
+            f"registers it by --import MODULE (registered are {', '.join(method_names())})"
+        )
+    return get_method(info.method)
 
 
 def public_name(encoder: EncoderIdentity) -> str:
@@ -108,29 +133,18 @@ def _check_tensors(tensors: dict[str, Tensor], info: ModelInfo, path: Path) -> N
         raise ValueError(f"{path}: text_columns are {shape}; (D, {len(info.classnames)}) is wanted")
 
 
-def _check_fit(
-    columns: Tensor,
-    head: torch.nn.Module,
-    backbone: CLIPBackbone,
-    aux_encoder: AuxEncoder | None,
-    info: ModelInfo,
-    folder: Path,
-) -> None:
+def _check_fit(columns: Tensor, encoders: Encoders, info: ModelInfo) -> None:
     """Refuse what would only fail at the first image."""
+    backbone = encoders.backbone
     if columns.shape[0] != backbone.feature_dim:
         raise ValueError(
-            f"{folder}: text columns have width {columns.shape[0]}, features of {backbone.name} {backbone.feature_dim}"
+            f"text columns have width {columns.shape[0]}, features of {backbone.name} {backbone.feature_dim}"
         )
     if info.recipe.size != backbone.input_resolution:
         raise ValueError(
-            f"{folder}: pictures are made {info.recipe.size} pixels wide, "
+            f"pictures are made {info.recipe.size} pixels wide, "
             f"but the input of {backbone.name} is {backbone.input_resolution}"
         )
-    if isinstance(head, AMUHead):
-        width = head.adapter.fc.weight.shape[1]
-        if aux_encoder is None or width != aux_encoder.feature_dim:
-            found = "missing" if aux_encoder is None else f"of width {aux_encoder.feature_dim}"
-            raise ValueError(f"{folder}: the adapter is for features of width {width}, the aux encoder is {found}")
 
 
 def _load_backbone(info: ModelInfo, weights: Path | str | None, device: torch.device | str) -> CLIPBackbone:

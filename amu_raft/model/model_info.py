@@ -1,7 +1,6 @@
 """model-info.json: what a trained model is, apart from its numbers."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from amu_raft.backbones.encoder_layers import check_encoder_layers
 from amu_raft.backbones.precision import PRECISIONS
 from amu_raft.backbones.preprocess import ChannelStatistics
 from amu_raft.model.pixels import PixelRecipe
+from amu_raft.plain_values import number
 
 INFO_FILE = "model-info.json"
 SCHEMA = 1
@@ -30,14 +30,14 @@ class ModelInfo:
     """What model-info.json holds.
 
     Attributes:
-        method: AMU, RAFT or ZeroshotCLIP.
+        method: Name of a registered method.
         classnames: Names of the C classes.
         class_keys: What tells classes of different data sets apart; mostly the names.
         prompts: The sentences that stand for each class.
         backbone: CLIP.
         precision: Precision that images are encoded in.
         layers: Layers that residual encoders compute with (``amu_raft.backbones.encoder_layers``).
-        aux_encoder: AMU's second encoder, or None.
+        aux_encoder: The second encoder of a method that has one, or None.
         recipe: How a picture is made the encoders' input.
         mean: Channel means in [0, 1] that the data loaders normalised by; an encoder's own come after.
         std: Standard deviations likewise.
@@ -121,7 +121,7 @@ def _why_missing(folder: Path) -> str:
     if (folder / "settings.json").is_file() and not (folder / "result.json").is_file():
         return ": this run has not come to its end; the same train.py command goes on with it"
     return (
-        ", which train.py writes at the end of a run of AMU, RAFT or ZeroshotCLIP; of an older run, "
+        ", which train.py writes at the end of a run of a registered method; of an older run, "
         "train.py --eval-only --model-dir writes one into its own output folder"
     )
 
@@ -165,20 +165,6 @@ _ABOUT = (
     *("calibration", "background_template", "data", "trained_on"),
     *("protocol", "metrics", "versions", "git_commit", "created"),
 )
-
-
-def number(value: Any, name: str) -> float:
-    """Return a finite number.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    try:
-        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
-            return float(value)
-    except OverflowError:  # whole numbers know no limit
-        pass
-    raise ValueError(f'"{name}" must be a finite number, got {str(value)[:40]}')
 
 
 def _take(content: Any, dotted: str, kind: type) -> Any:

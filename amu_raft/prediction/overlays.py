@@ -1,8 +1,8 @@
-"""Why a picture was decided so, as a PNG: where RAFT looks, or how AMU's logits add up."""
+"""Why a picture was decided so, as a PNG: where the method looks, or how its logits add up."""
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from amu_raft.backbones.state_files import write_whole
 from amu_raft.model.few_shot_model import Scores
 from amu_raft.prediction.heat import COLOURS, heat_over
 from amu_raft.prediction.rows import Row
+from amu_raft.whole_file import write_whole
 from amu_raft.wording import printable
 
 _SIDE = 224  # pixels that a map of attention is drawn with at least
@@ -49,8 +49,8 @@ def draw_overlay(row: Row, square: Tensor, scores: Scores, stream: IO[bytes]) ->
         scores: Of this picture alone, (1, ...).
         stream: Where the PNG goes.
     """
-    attention = scores.attention
-    figure = _attention_figure(square, attention[0]) if attention is not None else _parts_figure(row, square, scores)
+    maps = scores.explanation.maps
+    figure = _maps_figure(square, maps) if maps else _parts_figure(row, square, scores)
     best, clip = (
         f"{_short(guess.name)} {100 * guess.probability:.1f} %" for guess in (row.adapted[0], row.zero_shot[0])
     )
@@ -60,20 +60,19 @@ def draw_overlay(row: Row, square: Tensor, scores: Scores, stream: IO[bytes]) ->
         figure.savefig(stream, format="png", dpi=120)
 
 
-def _attention_figure(square: Tensor, attention: Tensor) -> Figure:
-    """The picture, then where the class token looks in it and where the background token does: (2, h, w).
+def _maps_figure(square: Tensor, maps: Mapping[str, Tensor]) -> Figure:
+    """The picture, then each map (1, h, w) over it under its name.
 
-    Both maps share one scale from 0, so that even attention looks even.
+    The maps share one scale from 0, so that even attention looks even.
     """
-    figure = Figure(figsize=(7.5, 2.75), layout="constrained")
-    maps = attention.float().cpu().numpy()
-    highest = float(maps.max())
+    figure = Figure(figsize=(2.5 * (len(maps) + 1), 2.75), layout="constrained")
+    heats = {name: found[0].float().cpu().numpy() for name, found in maps.items()}
+    highest = max(float(heat.max()) for heat in heats.values())
     picture = Image.fromarray(square.numpy())
-    shown = [square.numpy(), *(np.asarray(heat_over(picture, heat, highest, side=_SIDE)) for heat in maps)]
-    places = figure.subplots(1, 3)
-    for axes, title, pixels in zip(
-        places, ("what CLIP sees", "class attention", "background attention"), shown, strict=True
-    ):
+    shown = {"what CLIP sees": square.numpy()}
+    shown |= {name: np.asarray(heat_over(picture, heat, highest, side=_SIDE)) for name, heat in heats.items()}
+    places = figure.subplots(1, len(shown))
+    for axes, (title, pixels) in zip(places, shown.items(), strict=True):
         _show(axes, pixels, title)
     bar = figure.colorbar(ScalarMappable(Normalize(0, highest), COLOURS), ax=places, fraction=0.03, pad=0.01)
     bar.ax.tick_params(labelsize=7)
@@ -86,10 +85,8 @@ def _parts_figure(row: Row, square: Tensor, scores: Scores) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
     _show(left, square.numpy(), "what the encoders see")
     labels = [guess.label for guess in row.adapted]
-    parts = {"zero-shot logit": scores.zero_shot}
-    if scores.aux is not None and scores.weight is not None:
-        parts[f"weight {float(scores.weight):.3g} x bias"] = scores.weight * scores.aux
-        parts["sum"] = scores.adapted
+    numbers = {name: float(value[0]) for name, value in scores.numbers.items()}
+    parts = {label.format(**numbers): logits for label, logits in scores.explanation.parts.items()}
     height = 0.8 / len(parts)
     places = np.arange(len(labels))
     for index, (name, logits) in enumerate(parts.items()):

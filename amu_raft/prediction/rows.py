@@ -3,8 +3,8 @@
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
 from amu_raft.wording import printable
@@ -30,7 +30,7 @@ class Row:
         adapted: The likeliest classes of the adapted model, likeliest first, with calibrated probabilities; empty if
             the picture could not be read.
         zero_shot: Those of CLIP as it is.
-        weight: AMU's weight of the auxiliary logits, None for other methods.
+        numbers: The method's own numbers of it, by name.
         overlay: Path of the picture's explanation, or "".
         error: Why it could not be read, or "".
     """
@@ -38,7 +38,7 @@ class Row:
     image: str
     adapted: Sequence[Guess] = ()
     zero_shot: Sequence[Guess] = ()
-    weight: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
     overlay: str = ""
     error: str = ""
 
@@ -67,7 +67,7 @@ class RowWriter(ABC):
 
 
 class JsonLines(RowWriter):
-    """One JSON object per line: image, error, adapted, zero_shot; weight and overlay where there are any."""
+    """One JSON object per line: image, error, adapted, zero_shot, the method's numbers, overlay."""
 
     def write(self, row: Row) -> None:
         """Write one row."""
@@ -77,8 +77,7 @@ class JsonLines(RowWriter):
             "adapted": [_as_object(guess) for guess in row.adapted],
             "zero_shot": [_as_object(guess) for guess in row.zero_shot],
         }
-        if row.weight is not None:
-            content["weight"] = row.weight
+        content |= {name: value for name, value in row.numbers.items() if name not in content}
         if self.explained:
             content["overlay"] = row.overlay or None
         self.stream.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")

@@ -104,7 +104,7 @@ def predict_rows(
     number = 0
     for group in batched(pictures, batch_size):
         squares = [picture.square for picture in group if picture.square is not None]
-        scores = score(loaded.model, torch.stack(squares), device, attention=explain is not None) if squares else None
+        scores = score(loaded.model, torch.stack(squares), device, explain=explain is not None) if squares else None
         ranked = enumerate(rank(loaded, scores, topk) if scores is not None else ())
         for picture in group:
             number += 1
@@ -114,38 +114,39 @@ def predict_rows(
             place, row = next(ranked)
             row = replace(row, image=picture.path)
             if explain is not None and not row.error:
-                row = _explained(row, picture, _only(scores, place), explain, number)
+                row = _explained(row, picture, scores.only(place), explain, number)
             yield row
 
 
-def score(model: FewShotModel, squares: Tensor, device: torch.device, *, attention: bool = False) -> Scores:
+def score(model: FewShotModel, squares: Tensor, device: torch.device, *, explain: bool = False) -> Scores:
     """Score pictures (N, size, size, 3), uint8, in parts that fit the device.
 
     Args:
         model: On the device.
         squares: What the encoders see.
         device: Where to score.
-        attention: Whether RAFT's attention is wanted.
+        explain: Whether what explains the decisions is wanted too.
     """
 
     def encode(pixels: Tensor) -> dict[str, Tensor]:
-        found = model(pixels, attention=attention)._asdict()
-        return {name: value for name, value in found.items() if value is not None}
+        found: Scores = model(pixels, explain=explain)
+        return found.tensors()
 
     pixels = scaled(squares.to(device, non_blocking=True))
     at_most = part_for_cpu(pixels) if device.type == "cpu" else len(pixels)
     parts, _ = encode_within_memory(pixels, encode, at_most=at_most)
-    return Scores(**parts)
+    return Scores.of(parts)
 
 
 def rank(loaded: LoadedModel, scores: Scores, topk: int) -> Iterator[Row]:
     """Yield rows without paths of scores (N, ...); of scores that are no finite numbers, an error alone."""
     adapted = _likeliest(loaded.model.probabilities(scores), loaded.info.classnames, topk)
     zero_shot = _likeliest(scores.zero_shot.softmax(dim=-1), loaded.info.classnames, topk)
-    weights = [None] * len(adapted) if scores.weight is None else scores.weight.flatten().tolist()
-    for ours, theirs, weight in zip(adapted, zero_shot, weights, strict=True):
-        finite = all(math.isfinite(guess.probability) for guess in (*ours, *theirs))
-        yield Row("", ours, theirs, weight) if finite else Row("", error=NOT_FINITE)
+    columns = {name: values.tolist() for name, values in scores.numbers.items()}
+    for place, (ours, theirs) in enumerate(zip(adapted, zero_shot, strict=True)):
+        numbers = {name: values[place] for name, values in columns.items()}
+        finite = all(map(math.isfinite, [*(guess.probability for guess in (*ours, *theirs)), *numbers.values()]))
+        yield Row("", ours, theirs, numbers) if finite else Row("", error=NOT_FINITE)
 
 
 def _likeliest(probabilities: Tensor, classnames: Sequence[str], topk: int) -> list[list[Guess]]:
@@ -154,11 +155,6 @@ def _likeliest(probabilities: Tensor, classnames: Sequence[str], topk: int) -> l
         [Guess(classnames[label], label, value) for label, value in zip(labels, values, strict=True)]
         for labels, values in zip(found.indices.tolist(), found.values.tolist(), strict=True)
     ]
-
-
-def _only(scores: Scores, place: int) -> Scores:
-    parts = {name: part[place : place + 1] for name, part in scores._asdict().items() if part is not None}
-    return Scores(**parts)
 
 
 def _explained(row: Row, picture: Picture, scores: Scores, folder: Path, number: int) -> Row:

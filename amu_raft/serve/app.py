@@ -14,11 +14,10 @@ from fastapi import FastAPI, File, HTTPException, Query, Request, Response, Uplo
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from amu_raft.model.model_folder import public_name
-from amu_raft.model.model_info import ModelInfo
+from amu_raft.model.model_folder import LoadedModel, public_name
 from amu_raft.prediction.rows import WRITERS, Row
 from amu_raft.serve.classify import Answer, Classifier, Upload
 from amu_raft.serve.guards import FAILED, LOOPBACK, Guards
@@ -27,7 +26,6 @@ from amu_raft.serve.worker import BusyError, Worker
 
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
-SHOWN = {"AMU": "parts", "RAFT": "attention", "ZeroshotCLIP": "parts"}  # what an overlay shows
 _TEXTS, _TEXT_BYTES = 8, 10_000  # in a form beside its files; none is read
 TopK = Annotated[int, Query(ge=1, le=1000, description="classes in an answer")]
 
@@ -41,13 +39,17 @@ class GuessModel(BaseModel):
 
 
 class PredictionModel(BaseModel):
-    """What is said about one picture: by the adapted model, calibrated, and by zero-shot CLIP as it is."""
+    """What is said about one picture: by the adapted model, calibrated, and by zero-shot CLIP as it is.
+
+    Further numbers are the method's own, such as a weight.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     image: str
     error: str | None
     adapted: list[GuessModel]
     zero_shot: list[GuessModel]
-    weight: float | None = Field(None, description="AMU's weight of the auxiliary logits")
     overlay: str | None = Field(None, description="data URL of a PNG that shows why it was decided so")
 
 
@@ -94,7 +96,7 @@ def build_app(classifier: Classifier, hosts: Collection[str] | None = LOOPBACK) 
     app.router.route_class = _uploads(limits)
     _add_error_handlers(app)
     _add_page(app)
-    _add_facts(app, classifier.loaded.info, limits, worker)
+    _add_facts(app, classifier.loaded, limits, worker)
     _add_predictions(app, classifier, worker)
     return Guards(app, limits, hosts)
 
@@ -139,7 +141,7 @@ def _endpoint(answer: Callable[[], Response]) -> Callable[[], Any]:
     return endpoint
 
 
-def _add_facts(app: FastAPI, info: ModelInfo, limits: Limits, worker: Worker) -> None:
+def _add_facts(app: FastAPI, loaded: LoadedModel, limits: Limits, worker: Worker) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         """Say whether predictions are made."""
@@ -150,11 +152,12 @@ def _add_facts(app: FastAPI, info: ModelInfo, limits: Limits, worker: Worker) ->
     @app.get("/api/model")
     async def model() -> dict[str, Any]:
         """Say what the model is and what it accepts."""
-        return describe(info, limits)
+        return describe(loaded, limits)
 
 
-def describe(info: ModelInfo, limits: Limits) -> dict[str, Any]:
+def describe(loaded: LoadedModel, limits: Limits) -> dict[str, Any]:
     """Return what may be told about a model: encoders by the names of their files, no folder of this machine."""
+    info = loaded.info
     aux = info.aux_encoder
     metrics = info.about.get("metrics")
     numbers = {name: value for name, value in metrics.items() if _is_number(value)} if isinstance(metrics, dict) else {}
@@ -165,7 +168,7 @@ def describe(info: ModelInfo, limits: Limits) -> dict[str, Any]:
         "aux_encoder": public_name(aux) if aux else None,
         "metrics": numbers,
         "temperature": info.temperature,
-        "overlay": SHOWN.get(info.method, "parts"),
+        "overlay": loaded.model.method.shows,  # what an overlay shows
         "limits": {
             "file_bytes": limits.file_bytes,
             "files": limits.files,

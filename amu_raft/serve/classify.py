@@ -122,7 +122,7 @@ class Classifier:
             if read.square is None:
                 yield Row(read.name, error=read.error)
                 continue
-            scores = score(self.loaded.model, read.square[None], self.device, attention=True)
+            scores = score(self.loaded.model, read.square[None], self.device, explain=True)
             [row] = rank(self.loaded, scores, topk)
             yield replace(row, image=read.name, overlay="" if row.error else _overlay(row, read.square, scores))
 

@@ -9,16 +9,17 @@ set are for full-size backbones; the values of the tiny configuration were chose
 """
 
 import argparse
-import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
+
+from experiments.runs.settings import check_finite, data_of_model, model_settings
+from experiments.runs.tree import as_literal, merge_file, set_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
@@ -62,8 +63,11 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
         FileNotFoundError: If a configuration file does not exist.
     """
     from dassl.config import clean_cfg
-    from experiments.runs.settings import check_finite, data_of_model, model_settings
 
+    if arguments.modules:
+        from trainers.base.registering import import_strangers
+
+        import_strangers(arguments.modules)
     cfg = extended_defaults()
     overrides = _pairs(arguments.opts)
     trainer = _trainer_of(arguments, dict(overrides))
@@ -75,6 +79,8 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     dataset_file = _config_file(asked, CONFIGS / "datasets", default, "data set")
     backbone = arguments.backbone or dict(overrides).get("MODEL.BACKBONE.NAME", "")
     config_file = _trainer_file(arguments.config_file, trainer, backbone)
+    if config_file is None:
+        _apply_recipe(cfg, trainer, backbone or EMBEDDED_CONFIG)
     for path in (dataset_file, config_file):
         if path is not None:
             merge_file(cfg, path)
@@ -97,6 +103,19 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     cfg.freeze()
     evaluation = {name: getattr(arguments, name) for name in ("eval_only", "model_dir", "load_epoch", "no_train")}
     return RunPlan(cfg=cfg, dataset=dataset, config=config, overlays=overlays, **evaluation)
+
+
+def _apply_recipe(cfg: CfgNode, trainer: str, backbone: str) -> None:
+    """Let a method that has no file of its own be trained by its own recipe, on images as the backbone wants them."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    kind = getattr(TRAINER_REGISTRY.get(trainer), "kind", None)
+    if kind is None:
+        return
+    from trainers.base.settings import recipe_keys
+
+    for key, value in recipe_keys(kind, backbone).items():
+        set_key(cfg, key, value, source=f"the recipe of {trainer}")
 
 
 def _trainer_of(arguments: argparse.Namespace, overrides: Mapping[str, str]) -> str:
@@ -133,7 +152,7 @@ def _dataset_of(arguments: argparse.Namespace) -> str | None:
 def extended_defaults() -> CfgNode:
     """Return the toolbox's defaults with the keys that registered trainers attach.
 
-    A trainer's module attaches them in a function ``extend_cfg(cfg)``, CoOp's name for it.
+    A trainer attaches them by a class method ``extend_cfg(cfg)``, or its module by a function of that name, CoOp's.
     """
     import datasets  # noqa: F401  registers the data sets
     import trainers  # noqa: F401  registers the trainers
@@ -142,90 +161,13 @@ def extended_defaults() -> CfgNode:
 
     cfg = get_cfg_default()
     cfg.OUTPUT_DIR, cfg.SEED, cfg.DATASET.NUM_SHOTS = NO_OUTPUT_DIR, 1, 16
-    modules = {TRAINER_REGISTRY.get(name).__module__ for name in TRAINER_REGISTRY.registered_names()}
-    for module in sorted(modules):
-        if extend_cfg := getattr(sys.modules[module], "extend_cfg", None):
-            extend_cfg(cfg)
+    registered = [TRAINER_REGISTRY.get(name) for name in sorted(TRAINER_REGISTRY.registered_names())]
+    own = [extend for trainer in registered if (extend := getattr(trainer, "extend_cfg", None))]
+    modules = sorted({trainer.__module__ for trainer in registered if not hasattr(trainer, "extend_cfg")})
+    named = [extend for module in modules if (extend := getattr(sys.modules[module], "extend_cfg", None))]
+    for extend_cfg in [*own, *named]:
+        extend_cfg(cfg)
     return cfg
-
-
-def merge_file(cfg: CfgNode, path: Path) -> None:
-    """Merge a YAML file into a tree.
-
-    Raises:
-        ValueError: If the file is not YAML, has an unknown key or a value of the wrong type.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ValueError(f"{path} must hold a tree of configuration keys")
-    for key, value in leaves(tree):
-        if value is not None:
-            set_key(cfg, key, value, source=str(path))
-
-
-def set_key(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
-    """Set one dotted key, with the type that the default has.
-
-    A number where text is expected is taken as text, a whole number where a fraction is expected as a fraction.
-
-    Raises:
-        ValueError: If the key is unknown (naming the nearest known key) or the type is wrong.
-    """
-    known = dict(leaves(cfg))
-    if key.startswith("-"):
-        raise ValueError(f"flag {key} comes after KEY VALUE overrides; flags must come before them")
-    if key not in known:
-        near = get_close_matches(key, list(known), n=1, cutoff=0.0)
-        raise ValueError(f"unknown configuration key {key!r} in {source}; the nearest known key is {near[0]!r}")
-    decoded, current = as_literal(value), known[key]
-    if isinstance(current, str) and not isinstance(decoded, str):
-        decoded = str(value)
-    if isinstance(current, float) and isinstance(decoded, int) and not isinstance(decoded, bool):
-        decoded = float(decoded)
-    if isinstance(current, (tuple, list)) and len(current) > 1 and not isinstance(current[0], str):
-        _check_numbers(key, decoded, len(current), source)
-    try:
-        # yacs reads a string as a literal once more, so a string that is meant is quoted.
-        cfg.merge_from_list([key, repr(decoded) if isinstance(decoded, str) else decoded])
-    except ValueError as error:
-        expected = type(current).__name__
-        raise ValueError(
-            f"configuration key {key} in {source} takes a value of type {expected}, got {value!r}"
-        ) from error
-
-
-def _check_numbers(key: str, value: Any, length: int, source: str) -> None:
-    """Refuse what is not as many numbers as the default has: a size, a range, a colour."""
-    numbers = isinstance(value, (tuple, list)) and all(isinstance(item, (int, float)) for item in value)
-    if not numbers or len(value) != length:
-        raise ValueError(f"configuration key {key} in {source} takes {length} numbers, got {value!r}")
-
-
-def as_dict(cfg: CfgNode) -> dict[str, Any]:
-    """Return a configuration tree as plain nested dicts."""
-    return {key: as_dict(value) if isinstance(value, CfgNode) else value for key, value in cfg.items()}
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every key of a tree, dotted, with its value."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def as_literal(value: Any) -> Any:
-    """Return what a word stands for, a number or a tuple for instance; the word itself if it stands for nothing."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
 
 
 def _pairs(opts: list[str]) -> list[tuple[str, str]]:

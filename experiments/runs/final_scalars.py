@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.results.calibration import reliability
+from amu_raft.model.reliability import reliability
 from experiments.results.predictions import Predictions
 
 # Tag, where result.json has it.

@@ -5,18 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from amu_raft.backbones.text_classifier import BACKGROUND_TEMPLATE
+from amu_raft.features.encoders import Encoders
 from amu_raft.features.extraction import encode_within_memory
-from amu_raft.model.calibration import fit_temperature
+from amu_raft.methods import Method
+from amu_raft.model.calibration import NOT_CALIBRATED, Calibration, calibration_of
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import remove_model_folder, write_model_folder
 from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
 from amu_raft.model.pixels import PixelRecipe
 from dassl.utils import read_image
 from datasets.classes import class_keys
-from experiments.results.calibration import reliability
 from experiments.runs.config import RunPlan
 from experiments.runs.settings import read_settings
 
@@ -25,7 +24,7 @@ _TOLERANCE = 1e-3  # of the largest logit; half precision differs by less
 
 
 def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
-    """Write the model folder, if the trainer's model can be used without the toolbox, and say so if it cannot.
+    """Write the model folder, if the trainer is a method's, and say so if it is not.
 
     An earlier one in the run folder is removed in any case.
 
@@ -45,19 +44,12 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
     if result["accuracy"] is None:  # the best epoch is loaded, and settings are chosen, only where a run is evaluated
         print(f"No {INFO_FILE} is written: nothing was evaluated; train.py --eval-only --model-dir writes one")
         return False
-    head = trainer.inference_head() if hasattr(trainer, "inference_head") else None
-    if head is None:
-        print(f"No {INFO_FILE} is written, so predict.py cannot use this model: trainer {name} has no inference_head")
+    method: Method | None = getattr(trainer, "method", None)
+    if not isinstance(method, Method):
+        print(f"No {INFO_FILE} is written, so predict.py cannot use this model: trainer {name} is no registered method")
         return False
-    if own := changed_without_head(type(trainer)):
-        print(f"No {INFO_FILE} is written: trainer {name} has {own} of its own, and no inference_head that says so")
-        return False
-    model = FewShotModel(
-        trainer.backbone,
-        head,
-        aux_encoder=getattr(trainer, "aux_encoder", None),
-        pixel_statistics=trainer.pixel_statistics,
-    )
+    encoders: Encoders = trainer.encoders
+    model = FewShotModel(encoders, method)
     recipe = PixelRecipe(max(plan.cfg.INPUT.SIZE), plan.cfg.INPUT.INTERPOLATION)
     gap = largest_gap(trainer, model, recipe, split=result["split"])
     if not gap <= _TOLERANCE:  # a NaN is none
@@ -67,37 +59,27 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         )
         return False
     calibration = calibrate(trainer)
-    about = {"calibration": calibration, **_about(plan, head.method, result)}
+    about = {"calibration": calibration.record(), **_about(plan, method, result)}
+    backbone, aux_encoder = encoders.backbone, encoders.aux_encoder
     info = ModelInfo(
-        method=head.method,
+        method=type(method).__name__,
         classnames=list(trainer.classnames),
         class_keys=class_keys(trainer.dm.dataset),
         prompts=trainer.prompts,
-        backbone=EncoderIdentity(trainer.backbone.name, trainer.backbone.sha256),
-        precision=trainer.backbone.precision.name,
-        layers=trainer.backbone.layers,
-        aux_encoder=EncoderIdentity(model.aux_encoder.name, model.aux_encoder.sha256) if model.aux_encoder else None,
+        backbone=EncoderIdentity(backbone.name, backbone.sha256),
+        precision=backbone.precision.name,
+        layers=backbone.layers,
+        aux_encoder=EncoderIdentity(aux_encoder.name, aux_encoder.sha256) if aux_encoder else None,
         recipe=recipe,
-        mean=tuple(trainer.pixel_statistics.mean.flatten().tolist()),
-        std=tuple(trainer.pixel_statistics.std.flatten().tolist()),
-        choices=head.choices(),
-        temperature=calibration["temperature"],
+        mean=tuple(encoders.statistics.mean.flatten().tolist()),
+        std=tuple(encoders.statistics.std.flatten().tolist()),
+        choices=method.kept_choices(),
+        temperature=calibration.temperature,
         about=about,
     )
     write_model_folder(model, info, plan.cfg.OUTPUT_DIR)
     print(f"Model is saved for use: python predict.py --model {plan.cfg.OUTPUT_DIR} IMAGE")
     return True
-
-
-def changed_without_head(kind: type) -> str:
-    """Name the first method by which a derived trainer encodes or decides otherwise than its inherited head; or ""."""
-    for base in kind.__mro__:
-        for name in ("encode", "branch_logits", "decide"):
-            if name in vars(base) and "inference_head" not in vars(base):
-                return name
-        if "inference_head" in vars(base):
-            break
-    return ""
 
 
 @torch.no_grad()
@@ -115,7 +97,7 @@ def largest_gap(trainer: Any, model: FewShotModel, recipe: PixelRecipe, *, split
     """
     trainer.set_model_mode("eval")
     images = getattr(trainer, f"{split}_loader").dataset
-    features, _ = next(trainer.encoders.features_of(images, title=f"encode {split}").batches(_CHECKED))
+    features, _ = next(trainer.frozen.features_of(images, title=f"encode {split}").batches(_CHECKED))
     expected = trainer.decide(trainer.branch_logits(features))
     pixels = torch.stack([recipe.pixels(read_image(item.impath)) for item in images.data_source[:_CHECKED]])
     scores, _ = encode_within_memory(
@@ -127,34 +109,15 @@ def largest_gap(trainer: Any, model: FewShotModel, recipe: PixelRecipe, *, split
     return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
 
 
-def calibrate(trainer: Any) -> dict[str, Any]:
-    """Fit the temperature on validation images and record what it changes there."""
+def calibrate(trainer: Any) -> Calibration:
+    """Fit the temperature on validation images, and say what it changes there."""
     pair = trainer.validation_logits()
     if pair is None:
-        note = "no validation images of its own: the temperature stays at 1"
-        print(f"Probabilities are not calibrated: {note}")
-        return {"temperature": 1.0, "fitted_on": None, "images": 0, "note": note}
-    logits, labels = (tensor.float().cpu() if tensor.is_floating_point() else tensor.cpu() for tensor in pair)
-    temperature, note = fit_temperature(logits, labels)
-    before, after = expected_error(logits, labels), expected_error(logits / temperature, labels)
-    print(
-        f"temperature {temperature:.3f} fitted on {len(labels)} validation images: "
-        f"calibration error {100 * before:.1f}% before, {100 * after:.1f}% after{f' ({note})' if note else ''}"
-    )
-    return {
-        "temperature": temperature,
-        "fitted_on": "validation",
-        "images": len(labels),
-        "ece_before": before,
-        "ece_after": after,
-        "note": note,
-    }
-
-
-def expected_error(logits: Tensor, labels: Tensor) -> float:
-    """Return the expected calibration error of softmax probabilities of logits (N, C), in [0, 1]."""
-    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
-    return reliability(confidence.numpy(), (predicted == labels).numpy()).ece
+        print(f"Probabilities are not calibrated: {NOT_CALIBRATED.note}")
+        return NOT_CALIBRATED
+    found = calibration_of(*pair)
+    print(found.line)
+    return found
 
 
 def _trained_on(model_dir: str) -> dict[str, Any]:
@@ -164,11 +127,11 @@ def _trained_on(model_dir: str) -> dict[str, Any]:
     return {"dataset_name": settings.get("DATASET.NAME"), **subset, "seed": settings.get("SEED")}
 
 
-def _about(plan: RunPlan, method: str, result: dict[str, Any]) -> dict[str, Any]:
+def _about(plan: RunPlan, method: Method, result: dict[str, Any]) -> dict[str, Any]:
     data = ("dataset", "dataset_name", "config", "num_shots", "seed", "subsample_classes", "mode")
     metrics = ("split", "total", "correct", "accuracy", "macro_f1", "zero_shot_accuracy", "branches")
     return {
-        **({"background_template": BACKGROUND_TEMPLATE} if method == "RAFT" else {}),
+        **method.texts(),
         "data": {name: result[name] for name in data},
         **({"trained_on": _trained_on(plan.model_dir)} if plan.model_dir else {}),
         "protocol": result["protocol"],

@@ -17,10 +17,11 @@ from amu_raft.model.model_folder import remove_model_folder
 from amu_raft.model.top_classes import TopClasses, top_classes
 from datasets.validation import has_own_validation, validation_facts
 from experiments.results.predictions import Predictions
-from experiments.runs.config import REPOSITORY, RunPlan, as_dict
+from experiments.runs.config import REPOSITORY, RunPlan
 from experiments.runs.event_files import write_event_files
 from experiments.runs.image_records import remove_image_records, write_image_records
 from experiments.runs.settings import NOT_STATED, RESULT_FILE, read_result, read_settings, selection_unknown
+from experiments.runs.tree import as_dict
 
 SCHEMA = 1
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "dassl", "yacs")

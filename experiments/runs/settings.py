@@ -11,7 +11,8 @@ from typing import Any
 from yacs.config import CfgNode
 
 from amu_raft.json_file import read_json_file, write_json_file
-from experiments.runs.config import as_dict, leaves
+from dassl.engine import TRAINER_REGISTRY
+from experiments.runs.tree import as_dict, leaves
 
 SETTINGS_FILE = "settings.json"
 RESULT_FILE = "result.json"
@@ -160,7 +161,7 @@ def claim_folder(settings: dict[str, Any], folder: Path) -> None:
 def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str, Any]]:
     """Return the settings that an evaluation takes over from the folder of the model; none if they are not known.
 
-    An alpha that was chosen for the model belongs to it. Where the model is evaluated on data that it was not trained
+    What was chosen for the model belongs to it. Where the model is evaluated on data that it was not trained
     on, nothing is chosen anew: that would adapt it to the images it is to be judged on.
 
     Args:
@@ -183,28 +184,29 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
         for key, value in settings.items()
         if (key.startswith((method, "MODEL.", "INPUT.", "FEATURES.")) or key in single) and key not in _FREE_SETTINGS
     }
-    if taken.get(f"{method}ALPHA_RULE", "fixed") != "fixed":
-        taken.update(_model_alpha(folder, method, settings, data))
-    if taken.get(f"{method}TUNE", "off") in ("post_hoc", "all"):
-        taken.update(_model_tuning(folder, method, settings, data))
+    taken.update(_method_settings(folder, trainer, settings, data))
     return list(taken.items())
+
+
+def _method_settings(folder: Path, trainer: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
+    """Return what the method changes in its settings where a model is evaluated, by configuration key."""
+    kind = getattr(TRAINER_REGISTRY.get(trainer), "kind", None)
+    if kind is None:
+        return {}
+    prefix, result = f"TRAINER.{trainer.upper()}.", read_result(folder)
+    trained = {key.removeprefix(prefix).lower(): value for key, value in settings.items() if key.startswith(prefix)}
+    changed = kind.settings_for_evaluation(trained, result, same_data=_same_data(settings, result, data))
+    if changed and not result:
+        path = folder / RESULT_FILE
+        warnings.warn(
+            f"no {path} says which settings were chosen for the model; the configured ones hold", stacklevel=2
+        )
+    return {f"{prefix}{name.upper()}": value for name, value in changed.items()}
 
 
 def selection_unknown(settings: Mapping[str, Any]) -> bool:
     """Tell whether nobody has said how the model of a run folder was chosen, which may have been on test images."""
     return settings.get("TEST.FINAL_MODEL") == NOT_STATED
-
-
-def _model_alpha(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
-    """Return the alpha chosen for a model, and the rule "fixed" where none is to be chosen on the evaluation's data."""
-    path, result = folder / RESULT_FILE, read_result(folder)
-    alpha, key = result.get("fusion_alpha"), f"{method}FUSION_ALPHA"
-    taken: dict[str, Any] = {} if alpha is None else {key: alpha}
-    if not _same_data(settings, result, data):
-        taken[f"{method}ALPHA_RULE"] = "fixed"
-        if alpha is None:
-            warnings.warn(f"{path} does not say which alpha was chosen for the model; {key} says it", stacklevel=2)
-    return taken
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -218,25 +220,6 @@ def read_result(folder: Path) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise ValueError(f"result file {path} is damaged: it holds no result; remove or restore it")
     return result
-
-
-def _model_tuning(folder: Path, method: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
-    """Return what an evaluation takes over of the settings that were chosen for a model.
-
-    On the model's own data they are chosen again, on the same images; elsewhere the model's are kept. Where no result
-    says what was chosen nothing is chosen at all: the images might have been trained on.
-    """
-    result = read_result(folder)
-    if not result:
-        path = folder / RESULT_FILE
-        warnings.warn(
-            f"no {path} says which settings were chosen for the model; the configured ones hold", stacklevel=2
-        )
-        return {f"{method}TUNE": "off"}
-    chosen = {f"{method}{name.upper()}": value for name, value in result.get("tuning", {}).get("chosen", {}).items()}
-    if _same_data(settings, result, data):
-        return {key: value for key, value in chosen.items() if key == f"{method}LOSS_LAMBDA"}
-    return {**chosen, f"{method}TUNE": "kept" if chosen else "off"}
 
 
 def _same_data(settings: dict[str, Any], result: dict[str, Any], data: CfgNode) -> bool:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from amu_raft.command import carry_out
-from amu_raft.methods.released_weights import write_adapter, write_attention_pool
+from amu_raft.methods import Method, get_method
 from dassl.utils import load_checkpoint
 from experiments.runs.settings import NOT_STATED, read_settings
+from trainers.import_weights.run_folder import methods_with_a_published_form
 
-# Folder that the trained model of each method has in a run folder.
-MODEL_FOLDERS = {"adapter": "AMU", "attnpool": "RAFT"}
 BEST, PERIODIC = "model-best.pth.tar", "model.pth.tar-"
 
 
@@ -20,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="python -m trainers.export_weights",
-        description="Write a run's model in the released form: AMU {'fc.weight'} in float32, RAFT {'net'} in float16.",
+        description="Write a run's model in the form in which its method's authors publish theirs.",
         allow_abbrev=False,
     )
     parser.add_argument("run_folder", type=Path, help="run folder of train.py with a trained model")
@@ -42,30 +41,32 @@ def export(run_folder: Path, file: Path, *, epoch: int | None = None, force: boo
         raise FileExistsError(f"{file} is a folder; name the file to write")
     if file.exists() and not force:
         raise FileExistsError(f"{file} exists; --force replaces it")
-    name = _model_folder(run_folder)
+    kind = _method_of(run_folder)
     final_model = (read_settings(run_folder) or {}).get("TEST.FINAL_MODEL", NOT_STATED)
-    path = saved_model(run_folder / name, epoch)
+    path = saved_model(run_folder / kind.saved_as, epoch)
     state: Any = load_checkpoint(str(path)).get("state_dict")
-    if name == "adapter":
-        if not isinstance(state, dict) or list(state) != ["fc.weight"]:
-            raise ValueError(f"{path} is no adapter: its state dict must hold fc.weight alone")
-        write_adapter(state["fc.weight"], file)
-    else:
-        if not isinstance(state, dict) or "positional_embedding" not in state:
-            raise ValueError(f"{path} is no attention pooling: its state dict has no positional_embedding")
-        write_attention_pool(state, file)
-    print(f"{MODEL_FOLDERS[name]} model {path} is written to {file} in the released form")
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds no state dict")
+    try:
+        kind.write_released(state, file)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    print(f"{kind.__name__} model {path} is written to {file} in the released form")
     if final_model != NOT_STATED:
         print(f"the file does not say how the model was chosen; import it with TEST.FINAL_MODEL {final_model}")
 
 
-def _model_folder(run_folder: Path) -> str:
+def _method_of(run_folder: Path) -> type[Method]:
+    """Return the method of a run folder: the one that its settings name, else the only one that has a folder there."""
     if not run_folder.is_dir():
         raise FileNotFoundError(f"no run folder {run_folder}")
-    found = [name for name in MODEL_FOLDERS if (run_folder / name).is_dir()]
+    published = [get_method(name) for name in methods_with_a_published_form()]
+    named = (read_settings(run_folder) or {}).get("TRAINER.NAME")
+    found = [kind for kind in published if (run_folder / kind.saved_as).is_dir() and named in (None, kind.__name__)]
     if len(found) != 1:
-        what = " and ".join(found) or "no model"
-        raise FileNotFoundError(f"{run_folder} has {what}; exactly one of {', '.join(MODEL_FOLDERS)} is wanted")
+        what = " and ".join(kind.saved_as for kind in found) or "no model"
+        wanted = ", ".join(f"{kind.saved_as} ({kind.__name__})" for kind in published)
+        raise FileNotFoundError(f"{run_folder} has {what}; exactly one of {wanted} is wanted")
     return found[0]
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from amu_raft.command import carry_out
 from experiments.runs.arguments import build_parser as build_train_parser
 from experiments.runs.config import RunPlan, build_plan
-from trainers.few_shot import FINAL_MODELS
+from trainers.base.settings import FINAL_MODELS
 from trainers.import_weights.run_folder import write_run_folder
 
 EPILOG = """examples:

@@ -43,7 +43,7 @@ def find_row_classes(rows: int, cfg: CfgNode, classnames_file: str | None) -> Ro
         remedy = (
             "" if classnames_file else "; name its data set by --dataset-config-file or its classes by --classnames"
         )
-        raise ValueError(f"the adapter has {rows} rows, but {found.source} has {len(found.keys)} classes{remedy}")
+        raise ValueError(f"the file has {rows} rows, but {found.source} has {len(found.keys)} classes{remedy}")
     return found
 
 

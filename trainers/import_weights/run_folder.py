@@ -1,38 +1,36 @@
 """The run folder of an imported model: what a run of our own would have left, as far as it is known."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from yacs.config import CfgNode
 
-from amu_raft.backbones.aux_encoder import load_aux_encoder
-from amu_raft.backbones.clip_backbone import check_attention_pooling, check_backbone, load_clip
+from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
+from amu_raft.backbones.clip_backbone import CLIPBackbone, check_backbone, load_clip
 from amu_raft.json_file import write_json_file
-from amu_raft.methods.raft.region_attention import RegionAttention
-from amu_raft.methods.released_weights import read_adapter, read_attention_pool
+from amu_raft.methods import Method, get_method, method_names
 from dassl.utils import save_checkpoint
 from datasets.classes import CLASSES_FILE
 from experiments.runs.settings import NOT_STATED, RESULT_FILE, SETTINGS_FILE, configured_settings
-from trainers.import_weights.row_classes import RowClasses, find_row_classes
+from trainers.base.settings import key_of, method_settings, recipe_of
+from trainers.import_weights.row_classes import find_row_classes
 
 
 @dataclass(frozen=True)
-class ReleasedModel:
-    """A published model in our own form.
+class EncoderLoader:
+    """Load the frozen encoders of a configuration where a method needs to know their sizes."""
 
-    Attributes:
-        name: What its trainer registers it as; its folder.
-        state: Its state dict.
-        fingerprints: Checksums of the frozen encoders that it was fitted to here.
-        classes: What its rows stand for; None if it has none, or if it is not known.
-    """
+    cfg: CfgNode
+    settings: Any
 
-    name: str
-    state: dict[str, Tensor]
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    classes: RowClasses | None = None
+    def backbone(self) -> CLIPBackbone:
+        """Return CLIP."""
+        return load_clip(self.cfg.MODEL.BACKBONE.NAME, weights=self.cfg.MODEL.WEIGHTS or None)
+
+    def aux_encoder(self) -> AuxEncoder:
+        """Return the auxiliary encoder that the method's settings name."""
+        return load_aux_encoder(self.settings.aux_encoder, weights=self.cfg.MODEL.WEIGHTS or None)
 
 
 def write_run_folder(
@@ -54,52 +52,52 @@ def write_run_folder(
         FileNotFoundError: If the file, the file of class names or the weights of a frozen encoder are missing.
         ValueError: If the trainer has nothing to import, or the file does not fit its model.
     """
-    folder = Path(cfg.OUTPUT_DIR)
-    _check_request(cfg, folder, classnames_file)
-    model = _read_adapter(file, cfg, classnames_file) if cfg.TRAINER.NAME == "AMU" else _read_pooling(file, cfg)
+    folder, kind = Path(cfg.OUTPUT_DIR), _kind_of(cfg)
+    settings = method_settings(kind, cfg.TRAINER[kind.__name__.upper()])
+    _check_request(cfg, folder, kind, classnames_file)
+    kind.check(settings, recipe_of(cfg), cfg.MODEL.BACKBONE.NAME)
+    found = kind.read_released(Path(file), EncoderLoader(cfg, settings), settings)
+    print(found.note)
+    classes = None if found.num_rows is None else find_row_classes(found.num_rows, cfg, classnames_file)
     # The images that it was trained on are not known, so that no training can be resumed from it by mistake.
-    settings = {**configured_settings(cfg), **model.fingerprints}
+    noted = {**configured_settings(cfg), **found.fingerprints}
     # For the same reason nothing is chosen for it on any.
-    settings |= {"TRAINER.AMU.TUNE": "off"} if cfg.TRAINER.NAME == "AMU" else {"TRAINER.RAFT.ALPHA_RULE": "fixed"}
+    noted |= {key_of(kind, name): value for name, value in kind.settings_of_released().items()}
     if not selection_stated:
-        settings["TEST.FINAL_MODEL"] = NOT_STATED
-    write_json_file(settings, folder / SETTINGS_FILE)
+        noted["TEST.FINAL_MODEL"] = NOT_STATED
+    write_json_file(noted, folder / SETTINGS_FILE)
     (folder / CLASSES_FILE).unlink(missing_ok=True)
-    if model.classes is not None:
-        classes = {"class_keys": model.classes.keys, "classnames": model.classes.names}
-        write_json_file(classes, folder / CLASSES_FILE)
-    checkpoint: dict[str, Any] = {"state_dict": model.state, "epoch": cfg.OPTIM.MAX_EPOCH}
-    save_checkpoint({**checkpoint, "optimizer": None, "scheduler": None, "val_result": None}, str(folder / model.name))
+    if classes is not None:
+        write_json_file({"class_keys": classes.keys, "classnames": classes.names}, folder / CLASSES_FILE)
+    checkpoint: dict[str, Any] = {"state_dict": found.state, "epoch": cfg.OPTIM.MAX_EPOCH}
+    whole = {**checkpoint, "optimizer": None, "scheduler": None, "val_result": None}
+    save_checkpoint(whole, str(folder / kind.saved_as))
 
 
-def _check_request(cfg: CfgNode, folder: Path, classnames_file: str | None) -> None:
+def methods_with_a_published_form() -> list[str]:
+    """Return the names of the methods whose authors' weights can be read."""
+    return [name for name in method_names() if has_published_form(get_method(name))]
+
+
+def has_published_form(kind: type[Method]) -> bool:
+    """Tell whether a method reads weights as its authors publish them."""
+    return kind.read_released.__func__ is not Method.read_released.__func__  # type: ignore[attr-defined]
+
+
+def _kind_of(cfg: CfgNode) -> type[Method]:
+    name, published = cfg.TRAINER.NAME, methods_with_a_published_form()
+    if name not in published:
+        raise ValueError(f"trainer {name} has no published form; --trainer takes one of {', '.join(published)}")
+    return get_method(name)
+
+
+def _check_request(cfg: CfgNode, folder: Path, kind: type[Method], classnames_file: str | None) -> None:
     """Refuse what can be refused before anything is read."""
-    if cfg.TRAINER.NAME not in ("AMU", "RAFT"):
-        raise ValueError(f"trainer {cfg.TRAINER.NAME} has no published form; --trainer takes one of AMU, RAFT")
-    if classnames_file and cfg.TRAINER.NAME != "AMU":
-        raise ValueError("--classnames goes with --trainer AMU: an attention pooling has no rows for classes")
-    if cfg.OPTIM.MAX_EPOCH < 1:
-        raise ValueError(f"OPTIM.MAX_EPOCH must be at least 1, got {cfg.OPTIM.MAX_EPOCH}")
+    if classnames_file and not kind.bound_to_classes():
+        raise ValueError(f"--classnames goes with methods that have rows for classes; {kind.__name__} has none")
     check_backbone(cfg.MODEL.BACKBONE.NAME)
     for pattern in ("*/model*.pth.tar*", "*/checkpoint", RESULT_FILE):
         if found := next(folder.glob(pattern), None):
             raise FileExistsError(
                 f"{folder} holds a run already ({found.relative_to(folder)}); give another --output-dir"
             )
-
-
-def _read_adapter(file: str, cfg: CfgNode, classnames_file: str | None) -> ReleasedModel:
-    encoder = load_aux_encoder(cfg.TRAINER.AMU.AUX_ENCODER, weights=cfg.MODEL.WEIGHTS or None)
-    weight, note = read_adapter(file, encoder.feature_dim)
-    print(f"adapter of {len(weight)} classes on {encoder.feature_dim} features{f'; {note}' if note else ''}")
-    classes = find_row_classes(len(weight), cfg, classnames_file)
-    return ReleasedModel("adapter", {"fc.weight": weight}, {"aux encoder sha256": encoder.sha256}, classes)
-
-
-def _read_pooling(file: str, cfg: CfgNode) -> ReleasedModel:
-    check_attention_pooling(cfg.MODEL.BACKBONE.NAME)
-    backbone = load_clip(cfg.MODEL.BACKBONE.NAME, weights=cfg.MODEL.WEIGHTS or None)
-    fresh = RegionAttention(backbone.attention_pool).state_dict()
-    state = read_attention_pool(file, {name: tuple(value.shape) for name, value in fresh.items()})
-    print(f"attention pooling of backbone {backbone.name}")
-    return ReleasedModel("attnpool", state, {"backbone sha256": backbone.sha256})

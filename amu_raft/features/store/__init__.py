@@ -1,4 +1,4 @@
-"""The feature store: frozen features are computed once and kept; ``python -m amu_raft.features.store`` looks after it."""
+"""The feature store: frozen features are computed once and kept; ``amu-raft store`` looks after it."""
 
 from amu_raft.features.store.entry import DamagedEntryError, Entry, key_of
 from amu_raft.features.store.identity import image_identity, library_versions

@@ -1,9 +1,6 @@
-"""AMU's adapter: a bias-free linear classifier on auxiliary features, how it starts, and which classes it knows."""
+"""AMU's adapter: a bias-free linear classifier on auxiliary features, and how it starts."""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,65 +31,6 @@ class Adapter(nn.Module):
         """Map unit auxiliary features (N, F) to raw auxiliary logits (N, C)."""
         logits: Tensor = self.fc(aux_features.to(self.fc.weight.dtype))
         return logits
-
-    def set_rows(self, rows: int) -> None:
-        """Make room for the weight of another number of classes; the weight itself has to be loaded afterwards.
-
-        With the present number nothing changes, so that an optimiser keeps hold of the weight.
-        """
-        old = self.fc.weight
-        if rows != len(old):
-            self.fc = nn.Linear(old.shape[1], rows, bias=False, device=old.device, dtype=old.dtype)
-
-
-class KnownClasses(NamedTuple):
-    """Where the classes of a data set stand in an adapter that was trained on other classes.
-
-    Attributes:
-        labels: The K classes of the data set that the adapter knows, (K,).
-        rows: The adapter's row of each, (K,).
-        num_classes: C, all classes of the data set.
-    """
-
-    labels: Tensor
-    rows: Tensor
-    num_classes: int
-
-    def pick(self, logits: Tensor) -> Tensor:
-        """Take the known classes out of the adapter's logits, (N, rows of the adapter) to (N, K)."""
-        return logits[:, self.rows.to(logits.device)]
-
-    def spread(self, logits: Tensor) -> Tensor:
-        """Put logits (N, K) in the places of their classes, (N, C); an unknown class gets 0."""
-        spread = logits.new_zeros(logits.shape[0], self.num_classes)  # exporters take len() for a fixed number
-        spread[:, self.labels.to(logits.device)] = logits
-        return spread
-
-
-def match_classes(trained: Sequence[str], present: Sequence[str]) -> KnownClasses:
-    """Find the classes of a data set among those that an adapter was trained on.
-
-    Args:
-        trained: Key of each row of the adapter.
-        present: Key of each class of the data set, in label order.
-
-    Returns:
-        The known classes in label order; of a key that is repeated the k-th occurrence matches the k-th.
-    """
-    row_of = {key: row for row, key in enumerate(_numbered(trained))}
-    pairs = [(label, row_of[key]) for label, key in enumerate(_numbered(present)) if key in row_of]
-    labels, rows = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(dim=1)
-    return KnownClasses(labels, rows, len(present))
-
-
-def _numbered(keys: Sequence[str]) -> list[tuple[str, int]]:
-    """Add to each key how often it has occurred before."""
-    seen: Counter[str] = Counter()
-    numbered = []
-    for key in keys:
-        numbered.append((key, seen[key]))
-        seen[key] += 1
-    return numbered
 
 
 def initial_weight(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from amu_raft.backbones.preprocess import unit_rows
 from amu_raft.backbones.text_classifier import zero_shot_logits as clip_logits
-from amu_raft.methods.amu.adapter import KnownClasses
+from amu_raft.methods.known_classes import KnownClasses
 
 _MAX = torch.finfo(torch.float32).max
 _EPS = torch.finfo(torch.float32).eps

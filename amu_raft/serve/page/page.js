@@ -1,7 +1,7 @@
 "use strict";
 const at = (id) => document.getElementById(id);
 const WHY = {
-  attention: "Where the class token and the background token of RAFT's tuned pooling look in the picture: bright where most.",
+  attention: "Where the adapted model looks in the picture: bright where most.",
   parts: "The logits of the likeliest classes and what they are made of, each above its mean over all classes.",
 };
 let model = null;
@@ -91,8 +91,8 @@ function showOne(file, prediction) {
   at("overlay").src = prediction.overlay;
   at("overlay").alt = WHY[model.overlay];
   at("why-text").textContent = WHY[model.overlay];
-  if (prediction.weight !== undefined && prediction.weight !== null) {
-    at("why-text").textContent += ` The auxiliary logits count ${prediction.weight.toPrecision(3)} times.`;
+  for (const [name, value] of Object.entries(prediction)) {
+    if (typeof value === "number") at("why-text").textContent += ` ${name}: ${value.toPrecision(3)}.`; // the method's own
   }
   at("one").hidden = false;
 }

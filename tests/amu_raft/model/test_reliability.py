@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.results.calibration import reliability
+from amu_raft.model.reliability import reliability
 
 
 def test_worked_by_hand() -> None:

@@ -2,20 +2,16 @@
 
 import tempfile
 import weakref
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from yacs.config import CfgNode
 
-from amu_raft.features.descriptions import describe
 from amu_raft.features.store import FeatureStore, default_folder
 from amu_raft.features.store.sizes import parse_size
 
 OFF = "off"
 MAPS_TYPES = {"fp16": torch.float16, "fp32": torch.float32}
-_OWN_TRAINERS = ("trainers.amu", "trainers.raft", "trainers.zsclip")
 
 
 def feature_settings() -> CfgNode:
@@ -44,15 +40,6 @@ def _limit(node: CfgNode) -> int:
         return parse_size(node.LIMIT)
     except ValueError as error:
         raise ValueError(f"FEATURES.LIMIT: {error}") from None
-
-
-def code_of(encode: Callable[..., Any]) -> Any:
-    """Describe the code that encodes images, where it is not this project's own.
-
-    The project's trainers share what they store, and a change of their numbers raises ``amu_raft.features.frozen.VERSION``.
-    A trainer from elsewhere, which may be edited between two runs, shares only with its own unchanged file.
-    """
-    return None if encode.__module__ in _OWN_TRAINERS else describe(encode)
 
 
 def open_store(node: CfgNode) -> FeatureStore:

@@ -1,0 +1,62 @@
+"""The methods by name. A room registers its own; nothing else lists them."""
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from functools import cache
+from typing import TypeVar
+
+from amu_raft.methods.contract import Method
+
+Kind = TypeVar("Kind", bound=type[Method])
+_METHODS: dict[str, type[Method]] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Add a method by its class name; to be used as a decorator.
+
+    A module that is loaded a second time may register its own again.
+
+    Raises:
+        ValueError: If another method has the name, in whatever case.
+    """
+    name = kind.__name__
+    other = next((known for known in _METHODS if known.lower() == name.lower()), None)
+    if other is not None and (_METHODS[other].__module__, other) != (kind.__module__, name):
+        raise ValueError(f"a method {other!r} of {_METHODS[other].__module__} is registered already; rename {name!r}")
+    _METHODS[name] = kind
+    return kind
+
+
+def method_names() -> list[str]:
+    """Return the names of all registered methods, sorted."""
+    _find_rooms()
+    return sorted(_METHODS)
+
+
+def get_method(name: str | type[Method]) -> type[Method]:
+    """Return a method by its name, in any case, or by an alias; a class is returned as it is.
+
+    Raises:
+        ValueError: If there is none, naming those that there are.
+    """
+    if isinstance(name, type) and issubclass(name, Method):
+        return name
+    _find_rooms()
+    for kind in _METHODS.values():
+        if str(name).lower() in (kind.__name__.lower(), *kind.aliases):
+            return kind
+    near = get_close_matches(str(name).lower(), [known.lower() for known in _METHODS], n=1, cutoff=0.6)
+    hint = f" (did you mean {next(known for known in _METHODS if known.lower() == near[0])!r}?)" if near else ""
+    raise ValueError(
+        f"unknown method {name!r}{hint}; registered are {', '.join(sorted(_METHODS))}; "
+        "the module of one of your own is named by --import"
+    )
+
+
+@cache
+def _find_rooms() -> None:
+    """Import every module of this package, so that each room registers itself."""
+    package = importlib.import_module("amu_raft.methods")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")

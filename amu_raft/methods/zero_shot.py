@@ -1,0 +1,19 @@
+"""Zero-shot CLIP (Radford et al., ICML 2021): nothing is learned; the texts of the classes decide."""
+
+from amu_raft.methods.contract import Branches, Features, Method
+from amu_raft.methods.recipe import Recipe
+from amu_raft.methods.registry import register
+
+
+@register
+class ZeroshotCLIP(Method):
+    """CLIP as it is: logits are scaled similarities of image and class texts."""
+
+    aliases = ("zeroshot",)
+    recipes = {"tiny": Recipe(threads=1)}  # noqa: RUF012  nobody changes it
+    learns = "nothing"
+    decides = "zero_shot"
+
+    def branches(self, features: Features) -> Branches:
+        """Zero-shot logits alone."""
+        return {"zero_shot": self.zero_shot(features)}

@@ -1,0 +1,55 @@
+"""Modules of other people, which register methods of their own: imported only because a user names them."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+
+def import_modules(names: Iterable[str]) -> list[ModuleType]:
+    """Import modules by name or by the path of a file; the working folder is looked into last.
+
+    Args:
+        names: Such as "my_method", "package.module" or "methods/my_method.py".
+
+    Raises:
+        ImportError: If one is not there, or fails; the message names it.
+    """
+    return [_import_file(Path(name).expanduser()) if _is_file(name) else _import_name(name) for name in names]
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or os.sep in name
+
+
+def _import_name(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if not {here, ""} & set(sys.path):
+        sys.path.append(here)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ImportError(f"--import {name}: {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file once, under its stem, by which worker processes and pickles find it again."""
+    known = sys.modules.get(path.stem)
+    if known is not None and known.__file__ is not None and Path(known.__file__) == path.resolve():
+        return known
+    if known is not None or path.stem in sys.builtin_module_names:
+        raise ImportError(f"--import {path}: a module {path.stem!r} is loaded already; give the file another name")
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve()) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"--import {path}: no such Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[path.stem]
+        raise ImportError(f"--import {path}: {type(error).__name__}: {error}") from error
+    return module

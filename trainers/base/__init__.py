@@ -1,0 +1,1 @@
+"""What the trainers share: settings, construction, training, choices, evaluation."""
