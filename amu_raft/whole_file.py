@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import IO
 
 
-def write_whole(path: Path | str, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file, in place of one that is there; ``write`` puts the bytes into it. Its folder is made if missing.
+def write_whole(path: Path | str, write: Callable[[IO[bytes]], object], *, make_folder: bool = True) -> None:
+    """Write a file, in place of one that is there.
 
     Several processes may write the same file: each writes its own temporary file beside it and the last one stays.
+
+    Args:
+        path: The file.
+        write: Puts the bytes into it.
+        make_folder: Whether its folder is made if there is none.
 
     Raises:
         OSError: If the folder cannot be made or written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with temporary.open("wb") as stream:
@@ -27,10 +33,10 @@ def write_whole(path: Path | str, write: Callable[[IO[bytes]], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def replace_file(content: bytes, path: Path | str) -> None:
+def replace_file(content: bytes, path: Path | str, *, make_folder: bool = True) -> None:
     """Write a file of these bytes, as ``write_whole`` does.
 
     Raises:
         OSError: If the folder cannot be made or written to.
     """
-    write_whole(path, lambda stream: stream.write(content))
+    write_whole(path, lambda stream: stream.write(content), make_folder=make_folder)

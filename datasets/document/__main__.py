@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         text = render(read_catalog(arguments.catalog))
         if not arguments.check:
-            replace_file(text.encode(), arguments.output)
+            replace_file(text.encode(), arguments.output, make_folder=False)
             print(f"Wrote {arguments.output}")
         elif not is_current(text, arguments.output):
             print(f"{arguments.output} differs from the catalog; run python -m datasets.document", file=sys.stderr)

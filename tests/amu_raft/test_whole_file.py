@@ -39,6 +39,9 @@ def test_a_failure_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.M
     assert path.read_bytes() == b"earlier" and [file.name for file in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_the_folder_is_made(tmp_path: Path) -> None:
+def test_the_folder_is_made_unless_it_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        replace_file(b"new", tmp_path / "a" / "page.html", make_folder=False)
+    assert list(tmp_path.iterdir()) == []
     replace_file(b"new", str(tmp_path / "a" / "b" / "page.html"))
     assert (tmp_path / "a" / "b" / "page.html").read_bytes() == b"new"

@@ -102,7 +102,7 @@ def write_report(
         "versions": versions_table(runs),
     }
     content["contents"] = _contents(content)
-    replace_file(render_page(content).encode(errors="backslashreplace"), path)
+    replace_file(render_page(content).encode(errors="backslashreplace"), path, make_folder=False)
 
 
 def _score_tables(sections: Sequence[Section], keyword: str, paths: HostPaths) -> list[Table]:

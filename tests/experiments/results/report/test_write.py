@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -94,10 +95,10 @@ def test_a_page_that_cannot_be_made_leaves_the_earlier_one(tmp_path: Path, monke
     runs = read_runs([write_run(tmp_path / "runs", "digits", "AMU", 4, 1, predictions=False)])
     (tmp_path / "page.html").write_text("earlier")
 
-    def full(*_: object, **__: object) -> int:
+    def full(_: int) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_report(runs, tmp_path / "page.html")
     monkeypatch.undo()
