@@ -29,7 +29,6 @@ from amu_raft.methods.tensors import bound_sizes, follow_loaded_shapes
 Features = Mapping[str, Tensor]  # "clip" (N, D), "maps" (N, E, h, w), "aux" (N, F), as they leave the encoders
 Branches = dict[str, Tensor]  # logits (N, C) by name
 Learning = Literal["nothing", "closed_form", "gradient"]
-Validation = Callable[[], tuple[Branches, Tensor]]  # branches and labels (N,) of the images that choices are made on
 
 
 class Loss(NamedTuple):
@@ -86,6 +85,16 @@ class TrainingFeatures(Protocol):
 
     def plain(self, name: str) -> Tensor:
         """Return a feature of the images without augmentation, (N, ...)."""
+
+
+class Validation(Protocol):
+    """The images that choices are made on, and their labels."""
+
+    def __call__(self) -> tuple[Branches, Tensor]:
+        """Return the method's branches, (N, C) each, and the labels (N,)."""
+
+    def features(self) -> tuple[Features, Tensor]:
+        """Return the features that the method reads, and the labels (N,)."""
 
 
 class Trials(Protocol):
@@ -236,7 +245,7 @@ class Method(nn.Module, ABC):
     def choose(self, validation: Validation) -> Tuning | None:
         """Choose ``choices`` by the branches of validation images, set them and return how; None if nothing is chosen.
 
-        Only called where ``chooses``. The labels are the only ones beside the training images' that a method sees.
+        Only called where ``chooses``. These labels are the only ones beside the training images' that a method sees.
         """
         return None
 

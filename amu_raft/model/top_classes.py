@@ -37,5 +37,6 @@ def _top_of_block(logits: Tensor) -> tuple[Tensor, Tensor]:
     labels.scatter_(1, place[:, None], labels[:, :1].clone())
     labels[:, 0] = first
     logits = logits.float()
+    logits = logits - logits.amax(dim=1, keepdim=True)  # a softmax does not change, and large logits lose no digits
     probabilities = (logits.gather(1, labels) - logits.logsumexp(dim=1, keepdim=True)).exp()
     return labels.int().cpu(), probabilities.cpu()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from amu_raft.features.extraction import merge_batches
-from amu_raft.methods import Branches
+from amu_raft.methods import Branches, Features
 from amu_raft.methods.selection import Tuning
 from datasets.validation import has_own_validation
 from trainers.base.construction import Construction
@@ -55,12 +55,11 @@ class Choices(Construction):
             found, tuning = _shown(self.tuning.chosen), self.tuning
             print(f"{found} chosen on {tuning.num_images} {self.chosen_on} images ({tuning.accuracy:.2f}%)")
 
-    @torch.no_grad()
-    def validation(self) -> tuple[Branches, Tensor]:
-        """Return branches and labels of the images that settings are chosen on."""
+    @property
+    def validation(self) -> "_Validation":
+        """The images that settings are chosen on."""
         assert self.selection_images is not None
-        self.set_model_mode("eval")
-        return self.collect_branches(*self.selection_images)
+        return _Validation(self, *self.selection_images)
 
     def branch_logits(self, features: Any) -> Branches:
         """Return the logits (N, C) of every branch by name."""
@@ -79,6 +78,24 @@ class Choices(Construction):
             if not torch.isfinite(logits).all():
                 raise FloatingPointError(f"{name} logits of the {split} images are not finite; the model is damaged")
         return merged, labels
+
+
+class _Validation:
+    """Branches and features of the images that settings are chosen on."""
+
+    def __init__(self, trainer: Choices, split: str, loader: Any) -> None:
+        self.trainer, self.split, self.loader = trainer, split, loader
+
+    @torch.no_grad()
+    def __call__(self) -> tuple[Branches, Tensor]:
+        """Return the method's branches, (N, C) each, and the labels (N,)."""
+        self.trainer.set_model_mode("eval")
+        return self.trainer.collect_branches(self.split, self.loader)
+
+    def features(self) -> tuple[Features, Tensor]:
+        """Return the features that the method reads, and the labels (N,)."""
+        stored = self.trainer.frozen.features_of(self.loader.dataset, title=f"encode {self.split}")
+        return {name: stored.load(name) for name in stored.entries}, stored.labels
 
 
 def _shown(values: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ def register_trainer(method: type[Method], module: str) -> type[FewShotTrainer]:
         method: The method.
         module: Module that the trainer belongs to.
     """
-    about = {"kind": method, "__doc__": method.__doc__, "__module__": module}
+    about = {"kind": method, "trains": method.learns != "nothing", "__doc__": method.__doc__, "__module__": module}
     trainer: type[FewShotTrainer] = type(method.__name__, (FewShotTrainer,), about)
     TRAINER_REGISTRY.register(trainer, force=True)
     return trainer
