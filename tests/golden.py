@@ -36,8 +36,9 @@ from amu_raft.backbones.text_classifier import (
 )
 from amu_raft.methods.amu.adapter import Adapter, average_views, initial_weight
 from amu_raft.methods.amu.fusion import amu_logits, standardize_logits, uncertainty_weight
+from amu_raft.methods.amu.losses import amu_loss
 from amu_raft.methods.raft.alpha_search import mix_logits, search_alpha
-from amu_raft.methods.raft.losses import RAFTLoss, RegionLogits, amu_loss, raft_loss, region_logits
+from amu_raft.methods.raft.losses import RAFTLoss, RegionLogits, raft_loss, region_logits
 from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 from amu_raft.methods.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table
 from amu_raft.methods.selection import accuracy_percent

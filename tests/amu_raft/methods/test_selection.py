@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amu_raft.methods.selection import Tuning, accuracy_percent, axis_with, beyond_chance, parse_values, surface
+from amu_raft.methods.settings import SettingError
 
 
 def test_accuracy_by_hand() -> None:
@@ -79,11 +82,14 @@ def test_a_surface_follows_the_order_of_the_axes() -> None:
 
 
 def test_lists_of_numbers() -> None:
-    assert parse_values("0.5, 1,2", key="A") == [0.5, 1.0, 2.0]
-    with pytest.raises(ValueError, match=r'A is a list of numbers such as "0.5, 1, 2", got \'\[1\]\''):
-        parse_values("[1]", key="A")
+    def parsed(text: str, **limits: float) -> list[float]:
+        return parse_values(SimpleNamespace(tries=text), "tries", **limits)
+
+    assert parsed("0.5, 1,2") == [0.5, 1.0, 2.0]
+    with pytest.raises(SettingError, match=r'setting tries is a list of numbers such as "0.5, 1, 2", got \'\[1\]\''):
+        parsed("[1]")
     for text, named in (("-1", "-1.0"), ("1, 2", "2.0"), ("nan", "nan")):
-        with pytest.raises(ValueError, match=f"A has {named}; numbers from 0 to 1 are accepted"):
-            parse_values(text, key="A", high=1.0)
-    with pytest.raises(ValueError, match="A has inf; numbers from 0 to inf are accepted"):
-        parse_values("inf", key="A")
+        with pytest.raises(SettingError, match=f"setting tries has {named}; numbers from 0 to 1 are accepted"):
+            parsed(text, high=1.0)
+    with pytest.raises(SettingError, match="setting tries has inf; numbers from 0 to inf are accepted"):
+        parsed("inf")

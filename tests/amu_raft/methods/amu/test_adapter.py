@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amu_raft.methods.amu.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight, match_classes
+from amu_raft.methods.amu.adapter import INITIALIZATIONS, Adapter, average_views, initial_weight
 
 FEATURES = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
 UNBALANCED = torch.tensor([0, 0, 0, 2])
@@ -83,44 +83,3 @@ def test_average_views_by_hand() -> None:
     raw = torch.tensor([[[3.0, 0.0], [1.0, 1.0]], [[3.0, 8.0], [-1.0, -1.0]]])  # means (3, 4) and (0, 0)
     torch.testing.assert_close(average_views(raw), torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
     assert average_views(raw.half()).dtype == torch.float32
-
-
-# ------------------------------------------------------------------------------------------------- other classes
-
-
-@pytest.mark.parametrize(
-    ("trained", "present", "labels", "rows"),
-    [
-        ("abcd", "abcd", [0, 1, 2, 3], [0, 1, 2, 3]),
-        ("abcd", "dbca", [0, 1, 2, 3], [3, 1, 2, 0]),
-        ("abcd", "xdya", [1, 3], [3, 0]),
-        ("abcd", "xyz", [], []),
-        ("aba", "aab", [0, 1, 2], [0, 2, 1]),  # the second "a" of one is the second of the other
-        ("ab", "aaa", [0], [0]),
-        ("aa", "a", [0], [0]),
-    ],
-)
-def test_classes_are_matched_by_key(trained: str, present: str, labels: list[int], rows: list[int]) -> None:
-    known = match_classes(trained, present)
-    assert (known.labels.tolist(), known.rows.tolist(), known.num_classes) == (labels, rows, len(present))
-    assert known.labels.dtype == known.rows.dtype == torch.long
-
-
-def test_logits_go_to_the_places_of_their_classes() -> None:
-    known = match_classes(["a", "b", "c"], ["x", "c", "a"])
-    of_adapter = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    assert known.pick(of_adapter).tolist() == [[3.0, 1.0], [6.0, 4.0]]
-    assert known.spread(known.pick(of_adapter)).tolist() == [[0.0, 3.0, 1.0], [0.0, 6.0, 4.0]]
-    nothing = match_classes(["a"], ["x", "y"])
-    assert nothing.pick(of_adapter).shape == (2, 0)
-    assert nothing.spread(nothing.pick(of_adapter)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
-
-
-def test_room_for_another_number_of_classes() -> None:
-    adapter = Adapter(FEATURES).half()
-    weight = adapter.fc.weight
-    adapter.set_rows(len(FEATURES))
-    assert adapter.fc.weight is weight
-    adapter.set_rows(7)
-    assert adapter.fc.weight.shape == (7, 2) and adapter.fc.weight.dtype == torch.float16
-    assert list(adapter.state_dict()) == ["fc.weight"]

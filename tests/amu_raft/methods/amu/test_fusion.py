@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from amu_raft.backbones.text_classifier import zero_shot_logits
-from amu_raft.methods.amu.adapter import Adapter, KnownClasses, match_classes
+from amu_raft.methods.amu.adapter import Adapter
 from amu_raft.methods.amu.fusion import (
     UNCERTAINTY_KINDS,
     amu_logits,
@@ -19,6 +19,7 @@ from amu_raft.methods.amu.fusion import (
     standardize_logits,
     uncertainty_weight,
 )
+from amu_raft.methods.known_classes import KnownClasses, match_classes
 
 GOLDEN = Path(__file__).parents[3] / "data" / "golden"
 KINDS = sorted(UNCERTAINTY_KINDS)
