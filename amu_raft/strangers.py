@@ -21,6 +21,10 @@ def import_modules(names: Iterable[str]) -> list[ModuleType]:
     return [_import_file(Path(name).expanduser()) if _is_file(name) else _import_name(name) for name in names]
 
 
+def _in_one_line(name: object, error: Exception) -> str:
+    return f"--import {name}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _is_file(name: str) -> bool:
     return name.endswith(".py") or os.sep in name
 
@@ -32,13 +36,13 @@ def _import_name(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ImportError(f"--import {name}: {type(error).__name__}: {error}") from error
+        raise ImportError(_in_one_line(name, error)) from error
 
 
 def _import_file(path: Path) -> ModuleType:
     """Import a file once, under its stem, by which worker processes and pickles find it again."""
     known = sys.modules.get(path.stem)
-    if known is not None and known.__file__ is not None and Path(known.__file__) == path.resolve():
+    if known is not None and (file := getattr(known, "__file__", None)) and Path(file) == path.resolve():
         return known
     if known is not None or path.stem in sys.builtin_module_names:
         raise ImportError(f"--import {path}: a module {path.stem!r} is loaded already; give the file another name")
@@ -51,5 +55,5 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[path.stem]
-        raise ImportError(f"--import {path}: {type(error).__name__}: {error}") from error
+        raise ImportError(_in_one_line(path, error)) from error
     return module

@@ -55,11 +55,18 @@ class Run(NamedTuple):
 
 @pytest.fixture
 def trainers_of_this_test() -> Iterator[None]:
-    """Forget trainers that a test registers by importing their modules: other tests list the registry."""
+    """Forget trainers and methods that a test registers by importing their modules: other tests list them."""
+    import trainers  # noqa: F401  those that are there are not forgotten
+    from amu_raft.methods import method_names, registry
     from dassl.engine import TRAINER_REGISTRY
 
-    before = dict(TRAINER_REGISTRY._objects)
+    method_names()
+    before, methods = dict(TRAINER_REGISTRY._objects), dict(registry._METHODS)
     yield
+    for name in registry._METHODS.keys() - methods.keys():
+        sys.modules.pop(registry._METHODS[name].__module__, None)
+    registry._METHODS.clear()
+    registry._METHODS.update(methods)
     for name in TRAINER_REGISTRY._objects.keys() - before.keys():
         sys.modules.pop(TRAINER_REGISTRY._objects[name].__module__, None)  # to be registered by the next import
     TRAINER_REGISTRY._objects = before

@@ -326,7 +326,10 @@ class Method(nn.Module, ABC):
         for name, tensor in method.state_dict(keep_vars=True).items():
             if name in tensors:  # half precision stays what it was in training
                 tensor.data = tensor.data.to(tensors[name].dtype)
-        method.load_state_dict(dict(tensors))
+        try:
+            method.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise ValueError(" ".join(str(error).split())) from error
         if cls.bound_to_classes():
             method.known = read_known(known, num_rows=method.sizes()["C"], num_classes=method.num_classes)
         method.sizes()

@@ -18,14 +18,22 @@ def register(kind: Kind) -> Kind:
     A module that is loaded a second time may register its own again.
 
     Raises:
-        ValueError: If another method has the name, in whatever case.
+        ValueError: If another method has the name or an alias, in whatever case.
     """
     name = kind.__name__
-    other = next((known for known in _METHODS if known.lower() == name.lower()), None)
-    if other is not None and (_METHODS[other].__module__, other) != (kind.__module__, name):
-        raise ValueError(f"a method {other!r} of {_METHODS[other].__module__} is registered already; rename {name!r}")
+    for other in _METHODS.values():
+        itself = (other.__module__, other.__name__) == (kind.__module__, name)
+        if not itself and (shared := _words(other) & _words(kind)):
+            raise ValueError(
+                f"a method {other.__name__!r} of {other.__module__} is registered already; rename {name!r}, "
+                f"for {min(shared)!r} must name one method"
+            )
     _METHODS[name] = kind
     return kind
+
+
+def _words(kind: type[Method]) -> set[str]:
+    return {kind.__name__.lower(), *kind.aliases}
 
 
 def method_names() -> list[str]:
@@ -44,7 +52,7 @@ def get_method(name: str | type[Method]) -> type[Method]:
         return name
     _find_rooms()
     for kind in _METHODS.values():
-        if str(name).lower() in (kind.__name__.lower(), *kind.aliases):
+        if str(name).lower() in _words(kind):
             return kind
     near = get_close_matches(str(name).lower(), [known.lower() for known in _METHODS], n=1, cutoff=0.6)
     hint = f" (did you mean {next(known for known in _METHODS if known.lower() == near[0])!r}?)" if near else ""

@@ -20,7 +20,7 @@ from amu_raft.methods.amu.tuning import (
     with_loss_weights,
 )
 from amu_raft.methods.selection import Tuning, accuracy_percent
-from amu_raft.methods.settings import SettingError
+from amu_raft.methods.settings import SettingError, settings_of
 
 DEFAULT = FusionSettings(2.0, "kurtosis", 0.4)
 
@@ -110,7 +110,7 @@ def test_the_settings_say_what_is_tried() -> None:
 def test_what_cannot_be_tuned(name: str, value: str, message: str) -> None:
     check_tuning(AMUSettings(), 8)
     with pytest.raises(SettingError) as caught:
-        check_tuning(replace(AMUSettings(), **{name: value}), 8)
+        check_tuning(settings_of(AMUSettings, {name: value}), 8)
     assert caught.value.name == name and message in caught.value.reason
 
 
