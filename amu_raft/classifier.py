@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-import sys
+import random
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -15,13 +16,16 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from amu_raft.model.given_images import as_list, check_lengths, square_of
+from amu_raft.backbones.text_classifier import fill_templates
+from amu_raft.fit_settings import read_settings
+from amu_raft.fitting import Fitting, Given, fit_model
+from amu_raft.images.given_images import as_list, check_lengths, square_of
+from amu_raft.images.own_images import TEMPLATES
+from amu_raft.isolation import own_state
+from amu_raft.methods import get_method
 from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
+from amu_raft.prediction.session import choose_device, score
 
-_REPOSITORY = str(Path(__file__).resolve().parents[1])
-if _REPOSITORY not in sys.path:  # "" is there in its place, which os.chdir leads elsewhere
-    sys.path.append(_REPOSITORY)
-METHODS = {"amu": "AMU", "raft": "RAFT", "zeroshot": "ZeroshotCLIP"}
 _BATCH = 64
 
 
@@ -29,16 +33,15 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Adapt a frozen CLIP to labelled pictures.
 
     Pictures are paths, Pillow images, or uint8 arrays (H, W, 3) or (H, W). Labels are whatever can be a key of a dict.
-    Training is that of train.py with ``--data``.
 
     Args:
-        method: "amu", "raft" or "zeroshot".
+        method: Name of a registered method, such as "amu" or "raft", in any case; or a class of one's own.
         backbone: Name of a CLIP, or the path of a weight file.
         classnames: What labels are called in sentences, {label: text}; others are called by themselves.
         templates: Sentences with "{}" for the class; None for the default ones.
         validation_fraction: Share of each class's images, rounded down, that probabilities are calibrated on instead of
             being trained on. A class of fewer than 1 / share images gives none.
-        settings: Configuration keys with values, such as {"OPTIM.MAX_EPOCH": 20}.
+        settings: Settings of the method and of its training, such as {"epochs": 20}; configuration keys do as well.
         weights: Folder of official weight files, or one file.
         device: Such as "cpu" or "cuda"; None is a GPU if there is one.
         random_state: Whole number, generator or None, as everywhere in scikit-learn.
@@ -86,26 +89,36 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             OSError: If a picture, which the message names, cannot be read.
             TypeError: If something is neither picture nor label.
         """
-        from amu_raft.prediction.session import choose_device
-        from experiments.runs.fitting import Fitting, fit_model
-
         self._check_parameters()
         images, column = as_list(images), _column(labels)
         check_lengths(images, column)
         classes = _classes_of(column)
         number_of = {label: number for number, label in enumerate(classes.tolist())}
+        numbers = [number_of[label] for label in column.tolist()]
+        kind, seed = get_method(self.method), _seed(self.random_state)
+        names = [" ".join(name.split()) for name in self._names(classes.tolist())]
+        held = _hold_out(numbers, len(classes), float(self.validation_fraction), seed)
+        training, validation = _divided(images, numbers, held)
         fitting = Fitting(
-            trainer=METHODS[self.method],
-            images=images,
-            numbers=[number_of[label] for label in column.tolist()],
-            names=self._names(classes.tolist()),
-            seed=_seed(self.random_state),
-            validation=float(self.validation_fraction),
-            flags={"--backbone": self.backbone, "--templates": self.templates, "--weights": self.weights},
-            settings=self.settings or {},
-            device=choose_device(self.device) if self.device is not None else None,
+            kind=kind,
+            settings=read_settings(kind, self.backbone, self.settings or {}),
+            training=training,
+            validation=validation,
+            names=names,
+            keys=[f"{number:06d}" for number in range(len(classes))],
+            prompts=fill_templates(names, self.templates or TEMPLATES),
+            backbone=self.backbone,
+            seed=seed,
+            weights=self.weights,
+            device=choose_device(self.device),
+            data={"dataset_name": "given", "images": len(images), "held_out": len(held)},
+            say=print if self.verbose else _silent,
         )
-        self.model_ = fit_model(fitting, verbose=bool(self.verbose))
+        with contextlib.ExitStack() as stack:
+            if not self.verbose:
+                stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self.model_ = fit_model(fitting)
         self.classes_ = classes
         return self
 
@@ -167,27 +180,22 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             FileNotFoundError: If a file is missing.
             ValueError: If one is damaged, or an encoder is not the one of the training.
         """
-        from amu_raft.prediction.session import choose_device
-
         loaded = load_model_folder(folder, weights=weights, device=choose_device(device))
         info = loaded.info
-        method = {name: key for key, name in METHODS.items()}[info.method]
-        loadable = cls(method, info.backbone.name, weights=weights, device=device)
+        loadable = cls(info.method, info.backbone.name, weights=weights, device=device)
         loadable.model_, loadable.classes_ = loaded, _saved_labels(loaded)
         return loadable
 
     def _logits(self, images: Any) -> torch.Tensor:
         """Read and score a batch at a time; (N, C) on the CPU."""
-        from amu_raft.prediction.session import score
-
         check_is_fitted(self, "model_")
         model, info = self.model_
-        device = model.head.text_columns.device
         numbered = enumerate(as_list(images))
         parts = []
         while group := list(islice(numbered, _BATCH)):
             squares = torch.stack([square_of(item, number, info.recipe) for number, item in group])
-            logits = score(model, squares, device).adapted.float().cpu()
+            with own_state(torch.get_num_threads()):
+                logits = score(model, squares, model.device).adapted.float().cpu()
             for (number, _), finite in zip(group, logits.isfinite().all(dim=1).tolist(), strict=True):
                 if not finite:
                     raise ArithmeticError(f"the model's scores of image {number} are no finite numbers")
@@ -195,8 +203,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return torch.cat(parts) if parts else torch.empty(0, model.num_classes)
 
     def _check_parameters(self) -> None:
-        if self.method not in tuple(METHODS):  # a list has no hash
-            raise ValueError(f"unknown method {self.method!r}; accepted are {', '.join(METHODS)}")
+        get_method(self.method)
         if not isinstance(self.validation_fraction, Real) or not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be from 0 to below 1, got {self.validation_fraction!r}")
         if isinstance(self.templates, str):
@@ -210,6 +217,30 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if empty := [label for label, text in zip(labels, texts, strict=True) if not text.strip()]:
             raise ValueError(f"label {empty[0]!r} has no name; give it one by classnames")
         return texts
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _hold_out(numbers: Sequence[int], num_classes: int, share: float, seed: int) -> list[int]:
+    """Return the places of the images that nothing is trained on: a share of each class, rounded down, but not all."""
+    draw = random.Random(f"held out: {seed}")
+    held: list[int] = []
+    for number in range(num_classes):
+        places = [place for place, found in enumerate(numbers) if found == number]
+        held += draw.sample(places, min(int(len(places) * share), len(places) - 1))
+    return sorted(held)
+
+
+def _divided(images: Sequence[Any], numbers: Sequence[int], held: Sequence[int]) -> tuple[Given, Given | None]:
+    """Return the images to train on, and those that are held out; None if there are none."""
+    rest = [place for place in range(len(images)) if place not in set(held)]
+    training, validation = (
+        Given([images[place] for place in places], [numbers[place] for place in places], places)
+        for places in (rest, held)
+    )
+    return training, validation if held else None
 
 
 def _column(labels: Any) -> np.ndarray[Any, Any]:

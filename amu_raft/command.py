@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from amu_raft.errors import EXPECTED_ERRORS, one_line
+from amu_raft.errors import EXPECTED_ERRORS, one_line, remedy
 
 
 def carry_out(work: Callable[[], int | None], *, stopped: str = "stopped", interrupted: int = 130) -> int:
@@ -26,18 +26,16 @@ def carry_out(work: Callable[[], int | None], *, stopped: str = "stopped", inter
     except (*EXPECTED_ERRORS, ImportError) as error:
         if os.environ.get("AMU_RAFT_TRACEBACK"):
             raise
-        print(f"error: {one_line(error)}{_remedy(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}{remedy(error)}", file=sys.stderr)
         return 1
 
 
-def _remedy(error: BaseException) -> str:
-    if not isinstance(error, ModuleNotFoundError):
-        return ""
-    return "; set up by `make setup` and use its Python: source .venv/bin/activate"
-
-
-def need_packages(names: Sequence[str], requirements: str) -> None:
+def need_packages(names: Sequence[str], extra: str) -> None:
     """Refuse to go on without packages that only some commands need.
+
+    Args:
+        names: What is imported.
+        extra: Extra of this package, and ending of the file of requirements, that brings them.
 
     Raises:
         ImportError: Naming them and how they are installed.
@@ -45,4 +43,7 @@ def need_packages(names: Sequence[str], requirements: str) -> None:
     import torch  # noqa: F401  without it the whole environment is another one
 
     if missing := [name for name in names if find_spec(name) is None]:
-        raise ImportError(f"{', '.join(missing)} not installed: pip install -c constraints.txt -r {requirements}")
+        raise ImportError(
+            f"{', '.join(missing)} not installed: pip install 'amu-raft[{extra}]', or in the folder of the project's "
+            f"source pip install -c constraints.txt -r requirements-{extra}.txt"
+        )

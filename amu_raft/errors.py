@@ -17,3 +17,12 @@ def described(error: BaseException) -> str:
     """Return the line to record for an error: what is not expected of bad input is named by its type as well."""
     message = one_line(error)
     return message if isinstance(error, EXPECTED_ERRORS) else f"{type(error).__name__}: {message}"
+
+
+def remedy(error: BaseException) -> str:
+    """Return what to do about a missing module, to follow the message, or ""."""
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    if (error.name or "").partition(".")[0] == "dassl":
+        return "; the toolbox is not installed: in the folder of the project's source, pip install ./toolbox ."
+    return "; set up by `make setup` and use its Python: source .venv/bin/activate"

@@ -2,10 +2,13 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
+from amu_raft.arguments import MakeParser, new_parser
 from amu_raft.backbones.official_weights import (
     OFFICIAL_FILES,
     WeightFile,
@@ -14,18 +17,23 @@ from amu_raft.backbones.official_weights import (
     download_weights,
     locate_weights,
 )
+from amu_raft.command import carry_out
+from amu_raft.errors import one_line
 
 ALL = "all"
+STOPPED = "stopped; the same command goes on where this one was"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(
+    make: MakeParser = argparse.ArgumentParser, *, prog: str = "python -m amu_raft.backbones.fetch_weights"
+) -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
-        prog="python -m amu_raft.backbones.fetch_weights",
-        description="Fetch official weights; files that are there are verified instead.",
-        epilog=f"names: {', '.join(OFFICIAL_FILES)}, {ALL}. Exit status 0: every named file is whole "
-        "(with --dry-run: nothing is damaged).",
-        allow_abbrev=False,
+    names = textwrap.fill(f"names: {', '.join(OFFICIAL_FILES)}, {ALL}", 100)
+    parser = new_parser(
+        make,
+        prog,
+        "Fetch official weights; files that are there are verified instead.",
+        f"{names}\n\nexit status 0: every named file is whole (with --dry-run: nothing is damaged)",
     )
     add = parser.add_argument
     add("names", nargs="+", metavar="NAME", help=f"weights, such as RN50 or mocov3_rn50, or {ALL}")
@@ -71,28 +79,29 @@ def fetch(entry: WeightFile, folder: Path | None, *, mirror: str, dry_run: bool)
     return f"{'whole' if there else 'fetched'}: {path} ({checked})"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Fetch every named file; one that fails does not stop the others."""
-    arguments = build_parser().parse_args(argv)
+def fetch_weights(arguments: argparse.Namespace) -> int:
+    """Fetch every named file; one that fails does not stop the others, and the exit status is 1 then.
+
+    Raises:
+        ValueError: If a name is unknown, or the folder is a file.
+    """
+    entries = find_files(arguments.names)
+    if arguments.weights and arguments.weights.expanduser().is_file():
+        raise ValueError(f"--weights {arguments.weights} is a file; name the folder for the files")
     failed = 0
-    try:
-        entries = find_files(arguments.names)
-        if arguments.weights and arguments.weights.expanduser().is_file():
-            raise ValueError(f"--weights {arguments.weights} is a file; name the folder for the files")
-        for entry in entries:
-            try:
-                said = fetch(entry, arguments.weights, mirror=arguments.mirror, dry_run=arguments.dry_run)
-                print(f"{entry.name:<15} {said}")
-            except (OSError, ValueError) as error:
-                print(f"error: {entry.name}: {' '.join(str(error).split())}", file=sys.stderr)
-                failed += 1
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where this one was", file=sys.stderr)
-        return 130
+    for entry in entries:
+        try:
+            said = fetch(entry, arguments.weights, mirror=arguments.mirror, dry_run=arguments.dry_run)
+            print(f"{entry.name:<15} {said}")
+        except (OSError, ValueError) as error:
+            print(f"error: {entry.name}: {one_line(error)}", file=sys.stderr)
+            failed += 1
     return 1 if failed else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line and return the exit status."""
+    return carry_out(partial(fetch_weights, build_parser().parse_args(argv)), stopped=STOPPED)
 
 
 if __name__ == "__main__":

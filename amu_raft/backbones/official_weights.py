@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from amu_raft.backbones.state_files import load_state_file, sha256_of
 from amu_raft.cache import cache_folder
 
 WEIGHTS_VARIABLE = "AMU_RAFT_WEIGHTS"
@@ -152,6 +151,8 @@ def check_sha256(entry: WeightFile, path: Path) -> None:
     Raises:
         ValueError: If it differs.
     """
+    from amu_raft.backbones.state_files import sha256_of  # torch comes with it, which names and places do not need
+
     if entry.sha256 and (found := sha256_of(path)) != entry.sha256:
         raise ValueError(
             f"{path} has sha256 {found}, expected {entry.sha256}; delete it to download it again from {entry.url}"
@@ -164,6 +165,8 @@ def check_entries(entry: WeightFile, path: Path) -> None:
     Raises:
         ValueError: If it does not.
     """
+    from amu_raft.backbones.state_files import load_state_file
+
     loaded = load_state_file(path, what=entry.what)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
     if not isinstance(state, Mapping) or not any(str(key).startswith(entry.prefix) for key in state):
@@ -172,6 +175,8 @@ def check_entries(entry: WeightFile, path: Path) -> None:
 
 def _name_after_check(entry: WeightFile, unchecked: Path, path: Path) -> None:
     """Give a download its name; what is no such file is removed, so that the next try starts afresh."""
+    from amu_raft.backbones.state_files import sha256_of
+
     try:
         check_entries(entry, unchecked)
     except ValueError as error:

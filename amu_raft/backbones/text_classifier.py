@@ -1,6 +1,7 @@
 """Class names to text classifiers: prompts, their embeddings, their averages."""
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from amu_raft.backbones.clip_backbone import CLIPBackbone
 from amu_raft.backbones.preprocess import unit_rows
+from amu_raft.wording import shortened
 
 # The seven templates selected for ImageNet by CLIP's authors, used by both released code bases.
 IMAGENET_TEMPLATES = (
@@ -158,3 +160,21 @@ def indistinct_classes(columns: Tensor) -> list[list[int]]:
         first = int(similar.int().argmax())
         groups.setdefault(first, []).append(label)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_indistinct_texts(columns: Tensor, classnames: Sequence[str], backbone: str) -> None:
+    """Warn if a CLIP cannot tell the texts of differently named classes apart.
+
+    Args:
+        columns: Text features of the classes, (D, C).
+        classnames: Their names; equal names have equal texts, which is no news.
+        backbone: Name of the CLIP.
+    """
+    for group in indistinct_classes(columns):
+        names = list(dict.fromkeys(classnames[label] for label in group))
+        if len(names) > 1:
+            warnings.warn(
+                f"to the CLIP {backbone!r} the texts of {shortened(names)} are the same: what goes by texts guesses "
+                "among these classes. Take another --backbone or other names",
+                stacklevel=2,
+            )

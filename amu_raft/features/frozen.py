@@ -104,7 +104,7 @@ class FrozenEncoders:
         common = {
             **about,
             "version": VERSION,
-            "images": image_identity([item.impath for item in items], strict=self.strict),
+            "images": _identity(images, items, strict=self.strict),
             "transform": describe(images.transform),
             "reader": describe([type(images), getattr(type(images), "read_image", None)]),
             "versions": library_versions(),
@@ -219,6 +219,14 @@ def memory_for_views(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) // 2
     return MEMORY_LIMIT
+
+
+def _identity(images: Any, items: Sequence[Any], *, strict: bool) -> dict[str, Any]:
+    """Describe the images: by themselves if they can, else by their files."""
+    if hasattr(images, "identity"):
+        described: dict[str, Any] = images.identity(strict=strict)
+        return described
+    return image_identity([item.impath for item in items], strict=strict)
 
 
 def _items_of(images: Any, title: str) -> Sequence[Any]:

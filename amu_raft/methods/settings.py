@@ -78,7 +78,7 @@ def typed(name: str, value: Any, default: Any) -> Any:
         try:
             return number(value, name)
         except ValueError:
-            raise SettingError(name, f"must be a finite number, got {value!r}") from None
+            raise SettingError(name, f"must be a finite number, got {str(value)[:40]}") from None
     if type(value) is not type(default):
         raise SettingError(name, f"takes a value of type {type(default).__name__}, got {str(value)[:40]!r}")
     return value

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from amu_raft.backbones.encoder_layers import check_encoder_layers
 from amu_raft.backbones.precision import PRECISIONS
 from amu_raft.backbones.preprocess import ChannelStatistics
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.pixels import PixelRecipe
 from amu_raft.plain_values import number
 
 INFO_FILE = "model-info.json"

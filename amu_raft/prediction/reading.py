@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.pixels import PixelRecipe
 from amu_raft.prediction.listing import Listed
 from dassl.utils.images import reason_of
 

@@ -1,8 +1,9 @@
-"""The command line of python -m serve. Imports nothing heavy, so that --help is quick."""
+"""The command line of python -m serve and amu-raft serve. Imports nothing heavy, so that --help is quick."""
 
 import argparse
 import math
 
+from amu_raft.arguments import MakeParser, add_shared, new_parser
 from amu_raft.serve.limits import MEGABYTE, Limits
 
 DESCRIPTION = """Serve a trained model: a page for the browser and a REST interface (/openapi.json).
@@ -11,21 +12,17 @@ Only programs on this machine can reach it unless --host names another address. 
 encryption."""
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(
+    make: MakeParser = argparse.ArgumentParser, *, prog: str = "python -m serve"
+) -> argparse.ArgumentParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
-        prog="python -m serve",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(make, prog, DESCRIPTION)
     add = parser.add_argument
     usual = Limits()
-    add("--model", required=True, metavar="DIR", help="run folder of a finished training, or a copy of it")
+    add_shared(parser, "--model")
     add("--host", default="127.0.0.1", help="address to listen at; default 127.0.0.1, this machine only")
     add("--port", type=_port, default=8000, help="default 8000; 0 for any that is free")
-    add("--weights", metavar="PATH", help="folder of official weight files (or one file), as for train.py")
-    add("--device", help="such as cpu or cuda; default cuda where there is one")
+    add_shared(parser, "--weights", "--device", "--import")
     megabytes = usual.file_bytes // MEGABYTE
     add("--max-mb", type=_count, default=megabytes, help=f"megabytes of one picture's file; default {megabytes}")
     add("--max-files", type=_count, default=usual.files, help=f"pictures in one request; default {usual.files}")

@@ -1,6 +1,6 @@
 """Before training: frozen encoders, texts, the method, its optimiser."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor
@@ -10,19 +10,19 @@ from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
 from amu_raft.backbones.clip_backbone import CLIPBackbone, load_clip
 from amu_raft.backbones.precision import Precision
 from amu_raft.backbones.preprocess import CLIP_STATISTICS, IDENTITY, ChannelStatistics
-from amu_raft.backbones.text_classifier import average_per_class, encode_prompts
+from amu_raft.backbones.text_classifier import warn_of_indistinct_texts
 from amu_raft.features.encoders import Encoders
 from amu_raft.features.extraction import Features
 from amu_raft.features.frozen import FrozenEncoders, LoaderSettings
-from amu_raft.features.texts import stored_text_features
 from amu_raft.features.training import TrainingFeatures
-from amu_raft.methods import Method, Recipe, Task
+from amu_raft.methods import Method, Recipe
 from amu_raft.methods.schedules import TableScheduler
+from amu_raft.model.building import Texts, build_method
 from dassl.data import DatasetWrapper
 from dassl.engine import TrainerX
 from dassl.optim import build_optimizer
 from datasets.class_names import note_shared_names
-from trainers.base.prompts import choose_prompts, warn_of_indistinct_texts
+from trainers.base.prompts import choose_prompts
 from trainers.base.settings import add_shared_keys, check_settings, node_of
 from trainers.base.stores import MAPS_TYPES, open_store
 
@@ -77,11 +77,17 @@ class Construction(TrainerX):  # type: ignore[misc]
             statistics=_pixel_statistics(self.cfg),
         )
         self.store = open_store(self.cfg.FEATURES)
-        self.text_weights = self._class_columns()
+        texts = Texts(self.encoders, self.store, self.device)
+        self.text_weights = texts.class_columns(self.prompts)
         warn_of_indistinct_texts(self.text_weights, self.classnames, self.cfg.MODEL.BACKBONE.NAME)
-        self.method = self.kind(self.method_settings, self._task())
-        self.method.to(self.device)
-        self.method.prepare()
+        self.method = build_method(
+            self.kind,
+            self.method_settings,
+            self.encoders,
+            texts,
+            columns=self.text_weights,
+            classnames=self.classnames,
+        )
         self._register()
         self.frozen = self._frozen_encoders()
         self.training = self._training_features()
@@ -110,45 +116,6 @@ class Construction(TrainerX):  # type: ignore[misc]
             return None
         weights, layers = self.cfg.MODEL.WEIGHTS or None, self.cfg.MODEL.ENCODER_LAYERS
         return load_aux_encoder(self.method_settings.aux_encoder, weights=weights, layers=layers).to(self.device)
-
-    def _class_columns(self) -> Tensor:
-        counts = [len(sentences) for sentences in self.prompts]
-        found: Tensor = self._text_rows(
-            "class columns", self.prompts, lambda rows: average_per_class(rows, counts).t(), len(counts)
-        )
-        # Classes along the last axis in memory too: another layout would change the last digits of products.
-        return found.t().contiguous()
-
-    def _text_rows(
-        self, kind: str, prompts: list[list[str]], combine: Callable[[Tensor], Tensor], num_rows: int
-    ) -> Tensor:
-        """Return what is made of the embeddings of sentences, class after class, from the store if it is there."""
-        sentences = [sentence for group in prompts for sentence in group]
-        backbone = self.backbone
-        identity = {"name": backbone.name, "sha256": backbone.sha256, "precision": backbone.precision.name}
-        return stored_text_features(
-            self.store,
-            identity,
-            prompts,
-            kind=kind,
-            num_rows=num_rows,
-            device=self.device,
-            compute=lambda: combine(encode_prompts(backbone, sentences)),
-        )
-
-    def _task(self) -> Task:
-        def text_rows(kind: str, sentences: list[str], combine: Callable[[Tensor], Tensor], num_rows: int) -> Tensor:
-            return self._text_rows(kind, [[sentence] for sentence in sentences], combine, num_rows)
-
-        return Task(
-            self.text_weights,
-            self.backbone.logit_scale,
-            self.encoders.widths,
-            self.precision,
-            self.classnames,
-            attention_pool=lambda: self.backbone.attention_pool,
-            text_rows=text_rows,
-        )
 
     def _register(self) -> None:
         """Register what is learned with the toolbox: with optimiser and rates, or as it is where none is needed."""

@@ -1,16 +1,13 @@
 """TRAINER.*.PROMPTS: which sentences stand for the classes of a data set."""
 
 import shlex
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from yacs.config import CfgNode
 
-from amu_raft.backbones.text_classifier import IMAGENET_TEMPLATES, fill_templates, indistinct_classes, read_prompt_file
-from amu_raft.wording import shortened
+from amu_raft.backbones.text_classifier import IMAGENET_TEMPLATES, fill_templates, read_prompt_file
 
 PROMPT_SOURCES = ("templates", "imagenet7", "gpt3")
 
@@ -71,21 +68,3 @@ def _gpt3_file(dataset: Any, cfg: CfgNode) -> Path:
         command = f"python -m datasets.prepare {name} --root {shlex.quote(str(cfg.DATASET.ROOT))}"
         raise FileNotFoundError(f"no prompt file at {path}; fetch it with: {command}")
     return path
-
-
-def warn_of_indistinct_texts(columns: Tensor, classnames: Sequence[str], backbone: str) -> None:
-    """Warn if a CLIP cannot tell the texts of differently named classes apart.
-
-    Args:
-        columns: Text features of the classes, (D, C).
-        classnames: Their names; that equal names have equal texts is said by ``datasets.class_names``.
-        backbone: Name of the CLIP.
-    """
-    for group in indistinct_classes(columns):
-        names = list(dict.fromkeys(classnames[label] for label in group))
-        if len(names) > 1:
-            warnings.warn(
-                f"to the CLIP {backbone!r} the texts of {shortened(names)} are the same: zero-shot CLIP and RAFT guess "
-                "among these classes, AMU knows them by their images alone. Take another --backbone or other names",
-                stacklevel=2,
-            )

@@ -5,17 +5,17 @@ import os
 import sys
 from pathlib import Path
 
+from amu_raft.arguments import MakeParser, new_parser
 from amu_raft.images.doctor import SHOTS
 
+DESCRIPTION = """Examine your own images before training: every file is read and decoded, nothing is written.
 
-def build_parser() -> argparse.ArgumentParser:
+Exit status 0 if they are ready to train on, 1 if not."""
+
+
+def build_parser(make: MakeParser = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="amu-raft doctor",
-        description="Examine your own images before training: every file is read and decoded, nothing is written. "
-        "Exit status 0 if they are ready to train on, 1 if not.",
-        allow_abbrev=False,
-    )
+    parser = new_parser(make, "amu-raft doctor", DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", type=Path, help="folder of images, or a list of them (.csv, .tsv, .jsonl)")
     shots = f"training images per class that a run shall draw; default {SHOTS}"

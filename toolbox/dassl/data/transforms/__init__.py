@@ -1,5 +1,5 @@
 """Image transforms from the configuration."""
 
-from dassl.data.transforms.transforms import INTERPOLATION_MODES, build_transform
+from dassl.data.transforms.transforms import INTERPOLATION_MODES, build_transform, transform_steps
 
-__all__ = ["INTERPOLATION_MODES", "build_transform"]
+__all__ = ["INTERPOLATION_MODES", "build_transform", "transform_steps"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amu_raft.model.given_images import as_list, check_lengths, is_path, rgb_of, square_of
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.given_images import as_list, check_lengths, is_path, rgb_of, square_of
+from amu_raft.images.pixels import PixelRecipe
 
 
 def test_pictures_become_rgb(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.pixels import PixelRecipe
 from dassl.utils.images import read_image, to_rgb
 
 ACCEPTED = "a path, a Pillow image or a uint8 array (H, W, 3) or (H, W)"

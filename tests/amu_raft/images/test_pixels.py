@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms as T  # type: ignore[import-untyped]
 
-from amu_raft.model.pixels import INTERPOLATIONS, PixelRecipe, scaled
+from amu_raft.images.pixels import INTERPOLATIONS, PixelRecipe, scaled
 from dassl.data.transforms.transforms import INTERPOLATION_MODES
 from dassl.utils.images import to_rgb
 

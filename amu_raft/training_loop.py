@@ -1,0 +1,79 @@
+"""The plain training loop: what a trainer of the toolbox does, for a reader to see in a minute."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from amu_raft.methods import Method, Recipe
+from amu_raft.methods.schedules import TableScheduler
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": lambda groups, recipe: torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay),
+    "adam": lambda groups, recipe: torch.optim.Adam(groups, lr=recipe.lr, weight_decay=recipe.weight_decay),
+    "sgd": lambda groups, recipe: torch.optim.SGD(
+        groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    ),
+}
+
+
+class Batches(Protocol):
+    """Training batches of features with "label"."""
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """Go through the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next pass is."""
+
+
+def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Callable[[int, float], None]) -> None:
+    """Train a method from its start.
+
+    Given the same features, order and settings it gives the weights that the toolbox's trainer gives, bit by bit.
+
+    Args:
+        method: It has started.
+        batches: What it is trained on.
+        recipe: How.
+        after_epoch: Called with the number of epochs done and the mean loss.
+
+    Raises:
+        FloatingPointError: If a loss is not finite, with epoch and batch, counted from 1.
+    """
+    module = method.trained
+    optimizer = build_optimizer(module, recipe)
+    schedule = TableScheduler(optimizer, method.rates(recipe, len(batches)))
+    for epoch in range(recipe.epochs):
+        batches.set_epoch(epoch)
+        module.train()
+        losses = []
+        for number, batch in enumerate(batches, start=1):
+            labels = batch.pop("label")
+            loss = method.loss(batch, labels).total
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f"loss is {loss.item()} at epoch {epoch + 1}, batch {number}; try a smaller lr"
+                )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        after_epoch(epoch + 1, sum(losses) / len(losses))
+
+
+def build_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser of a module's parameters.
+
+    Raises:
+        ValueError: If it is unknown.
+    """
+    if recipe.optimizer not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose from {', '.join(OPTIMIZERS)}")
+    group: dict[str, Any] = {"params": list(module.parameters()), "eps": recipe.eps, "fused": True}
+    return OPTIMIZERS[recipe.optimizer]([group], recipe)
