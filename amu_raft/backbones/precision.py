@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 PRECISIONS = ("fp32", "amp", "fp16")
 
@@ -29,6 +30,11 @@ class Precision:
     def weight_dtype(self) -> torch.dtype:
         """Data type of the weights that are trained."""
         return torch.float16 if self.name == "fp16" else torch.float32
+
+    def cast_weights(self, module: nn.Module) -> None:
+        """Bring the parameters of a module to ``weight_dtype``; buffers, which are not trained, stay as they are."""
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(self.weight_dtype)
 
     def autocast(self, device: torch.device | str) -> AbstractContextManager[object]:
         """Return the context in which forward passes run on a device."""

@@ -131,7 +131,8 @@ class Construction(TrainerX):  # type: ignore[misc]
                     f"OPTIM.LR_SCHEDULER {self.cfg.OPTIM.LR_SCHEDULER!r} is not one that {self.kind.__name__} has; "
                     "its rates follow cosine, iteration by iteration"
                 )
-            module.to(self.device, self.precision.weight_dtype)
+            module.to(self.device)
+            self.precision.cast_weights(module)
             # One pass over weights and moments where Adam's plain loop takes nine: half of a step of a large adapter.
             groups = [{"params": list(module.parameters()), "eps": self.cfg.OPTIM.ADAM_EPS, "fused": True}]
             self.optim = build_optimizer(module, self.cfg.OPTIM, param_groups=groups)

@@ -24,6 +24,15 @@ def test_what_each_precision_computes_in_on_the_cpu(name: str, weights: torch.dt
 
 
 @pytest.mark.parametrize("name", PRECISIONS)
+def test_weights_are_cast_in_place_and_buffers_are_not(name: str) -> None:
+    precision, layer = Precision(name), torch.nn.BatchNorm1d(2)
+    weight = layer.weight
+    precision.cast_weights(layer)
+    assert layer.weight is weight and {value.dtype for value in layer.parameters()} == {precision.weight_dtype}
+    assert layer.running_mean is not None and layer.running_mean.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
 def test_the_scaler_passes_everything_through_on_the_cpu(name: str) -> None:
     scaler = Precision(name).gradient_scaler(torch.device("cpu"))
     assert not scaler.is_enabled()
