@@ -45,6 +45,7 @@ from amu_raft.methods.selection import accuracy_percent
 from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
 from dassl.optim import build_optimizer
+from tests.golden_methods import METHOD_GROUPS
 
 Result = Iterator[tuple[str, Any]]
 PROJECTIONS = ("k_proj", "q_proj", "v_proj", "c_proj")
@@ -498,6 +499,7 @@ GROUPS: dict[str, tuple[Callable[[Fixture], Result], ...]] = {
     "raft_train": (raft_train,),
     "raft_text": (raft_text_averages, raft_text_encoder, raft_transform),
     "raft_alpha": (raft_alpha,),
+    **METHOD_GROUPS,
 }
 
 # Files whose outputs must come out whichever way regions are pooled; an output counts once.

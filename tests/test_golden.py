@@ -140,10 +140,10 @@ def test_an_output_without_a_check(tmp_path: Path, compare: Any) -> None:
 
 def test_a_whole_file_without_a_check(tmp_path: Path, compare: Any) -> None:
     folder = copied(tmp_path / "copy", "raft_alpha.npz")
-    np.savez(folder / "tip_adapter.npz", a=np.ones(2), b=np.ones(2))
+    np.savez(folder / "unheard_of.npz", a=np.ones(2), b=np.ones(2))
     keys = {"a": {"role": "output"}, "b": {"role": "input"}}
-    edited(folder, lambda m: m["files"].update({"tip_adapter.npz": {"keys": keys, "config": {}}}))
-    assert compare(folder) == (1, ["tip_adapter.npz a: no check", "26 outputs compared, 1 failed"])
+    edited(folder, lambda m: m["files"].update({"unheard_of.npz": {"keys": keys, "config": {}}}))
+    assert compare(folder) == (1, ["unheard_of.npz a: no check", "26 outputs compared, 1 failed"])
 
 
 @pytest.mark.parametrize(
