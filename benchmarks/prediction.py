@@ -23,11 +23,13 @@ import torch
 from amu_raft.backbones.aux_encoder import load_aux_encoder
 from amu_raft.backbones.clip_backbone import load_clip
 from amu_raft.backbones.preprocess import CLIP_MEAN, CLIP_STD
+from amu_raft.features.encoders import Encoders
 from amu_raft.features.extraction import encode_within_memory, part_for_cpu
-from amu_raft.model.few_shot_model import AMUHead, FewShotModel, Head, ZeroShotHead
+from amu_raft.images.pixels import PixelRecipe
+from amu_raft.methods import Task, get_method
+from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
 from amu_raft.model.model_info import EncoderIdentity, ModelInfo
-from amu_raft.model.pixels import PixelRecipe
 from amu_raft.prediction.listing import list_pictures
 from amu_raft.prediction.session import predict_rows
 from benchmarks.full_size import write_clip, write_photographs, write_resnet
@@ -45,15 +47,14 @@ open(sys.argv[1], "w").write(str(highest_memory()))"""
 
 
 def write_model(folder: Path, method: str, *, clip: str, aux: str, size: int, precision: str) -> Path:
-    """Write a model folder with random text columns and, for AMU, a random adapter."""
-    backbone, encoder = load_clip(clip, precision=precision), load_aux_encoder(aux) if method == "AMU" else None
+    """Write a model folder with random text columns and random numbers in place of what is learned."""
+    kind = get_method(method)
+    backbone, encoder = load_clip(clip, precision=precision), load_aux_encoder(aux) if "aux" in kind.reads else None
     columns = torch.nn.functional.normalize(torch.randn(backbone.feature_dim, CLASSES), dim=0)
-    head: Head = ZeroShotHead(columns)
-    if encoder is not None:
-        weight = torch.randn(CLASSES, encoder.feature_dim)
-        head = AMUHead(
-            columns, weight, fusion_alpha=1.0, uncertainty="kurtosis", uncertainty_power=0.4, standardize=True
-        )
+    encoders = Encoders(backbone, kind.reads, aux_encoder=encoder)
+    learner = kind(kind.Settings(), Task(columns, backbone.logit_scale, encoders.widths, backbone.precision))
+    for parameter in learner.parameters():
+        torch.nn.init.normal_(parameter)
     names = [f"class {label}" for label in range(CLASSES)]
     info = ModelInfo(
         method=method,
@@ -67,9 +68,9 @@ def write_model(folder: Path, method: str, *, clip: str, aux: str, size: int, pr
         recipe=PixelRecipe(size, "bicubic"),
         mean=CLIP_MEAN,
         std=CLIP_STD,
-        choices=head.choices(),
+        choices=learner.kept_choices(),
     )
-    write_model_folder(FewShotModel(backbone, head, aux_encoder=encoder), info, folder)
+    write_model_folder(FewShotModel(encoders, learner), info, folder)
     return folder
 
 
@@ -78,14 +79,15 @@ def measure_speed(
 ) -> dict[str, Any]:
     """Time predict's rows against the bare encoders on as many images that lie ready as pixels."""
     size, count = loaded.info.recipe.size, len(photographs)
+    encoders = loaded.model.encoders
     pixels = torch.rand(batch_size, 3, size, size, device=device)
     at_most = part_for_cpu(pixels) if device.type == "cpu" else batch_size
 
     def encode(images: torch.Tensor) -> dict[str, torch.Tensor]:
-        found = {"clip": loaded.model.backbone.encode_image(images)}
-        if loaded.model.aux_encoder is not None:
-            with torch.no_grad(), loaded.model.backbone.precision.autocast(device):
-                found["aux"] = loaded.model.aux_encoder(images)
+        found = {"clip": encoders.backbone.encode_image(images)}
+        if encoders.aux_encoder is not None:
+            with torch.no_grad(), encoders.backbone.precision.autocast(device):
+                found["aux"] = encoders.aux_encoder(images)
         return found
 
     def bare() -> None:

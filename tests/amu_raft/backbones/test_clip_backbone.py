@@ -17,8 +17,8 @@ from amu_raft.backbones.state_files import sha256_of
 from amu_raft.backbones.text_classifier import tokenize
 from amu_raft.downloads import connection
 from amu_raft.methods.raft.region_attention import RegionAttention
+from tests.amu_raft.backbones.random_statistics import randomise_statistics
 from tests.amu_raft.downloads.faulty_server import Served, faulty_server
-from tests.amu_raft.model.random_statistics import randomise_statistics
 
 State = dict[str, Tensor]
 
@@ -204,7 +204,7 @@ def test_a_vision_transformer_encodes_but_has_no_pooling(tiny_clip: Any, tmp_pat
     model = tiny_clip(layers=1, width=64, patch=16)
     backbone = load_clip(saved(model.state_dict(), tmp_path / "vit.pt"))
     assert backbone.encode_image(images(2, 64)).shape == (2, 16)
-    message = "has no attention pooling; RAFT needs one of tiny, RN50, RN101, RN50x4, RN50x16, RN50x64"
+    message = "has no attention pooling; backbones with one are tiny, RN50, RN101, RN50x4, RN50x16, RN50x64"
     for use in (lambda: backbone.attention_pool, lambda: backbone.grid, lambda: backbone.encode_maps(images(1, 64))):
         with pytest.raises(ValueError, match=message):
             use()

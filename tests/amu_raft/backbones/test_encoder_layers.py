@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from amu_raft.backbones.encoder_layers import ENCODER_LAYERS, arrange_layers, fold_normalisations
 from amu_raft.backbones.residual_network import BasicBlock, Bottleneck, ResidualNetwork
-from tests.amu_raft.model.random_statistics import randomise_statistics
+from tests.amu_raft.backbones.random_statistics import randomise_statistics
 from tests.conftest import build_tiny_clip
 
 Build = Callable[[], nn.Module]

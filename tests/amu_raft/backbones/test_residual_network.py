@@ -42,7 +42,8 @@ def test_gradients_reach_every_weight() -> None:
 
 def test_encoders_do_without_torchvision() -> None:
     code = (
-        "import sys; from amu_raft.backbones.aux_encoder import load_aux_encoder; from amu_raft.backbones.clip_backbone import load_clip; "
+        "import sys; from amu_raft.backbones.aux_encoder import load_aux_encoder; "
+        "from amu_raft.backbones.clip_backbone import load_clip; "
         "load_aux_encoder('tiny'); load_clip('tiny'); "
         "sys.exit(', '.join(name for name in ('torchvision', 'torch._dynamo', 'clip.clip') if name in"
         "  sys.modules) or 0)"

@@ -4,7 +4,13 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amu_raft.model.calibration import LIMITS, fit_temperature
+from amu_raft.model.calibration import (
+    LIMITS,
+    NOT_CALIBRATED,
+    calibration_of,
+    expected_error,
+    fit_temperature,
+)
 
 
 def test_by_hand() -> None:
@@ -58,3 +64,41 @@ def test_shapes(shape: tuple[int, ...]) -> None:
 def test_numbers_must_be_finite() -> None:
     with pytest.raises(ValueError, match="not finite"):
         fit_temperature(torch.tensor([[float("nan"), 0.0]]), torch.tensor([0]))
+
+
+def test_a_calibration_says_what_it_changes() -> None:
+    """Three of four right at a confidence of sigmoid(4): an error of 0.23 before, of nothing after."""
+    logits, labels = torch.tensor([[4.0, 0.0]] * 4), torch.tensor([0, 0, 0, 1])
+    found = calibration_of(logits.half(), labels)
+    sure = torch.tensor(4.0).sigmoid().item()
+    assert found.temperature == fit_temperature(logits, labels).value
+    assert (found.fitted_on, found.images, found.note) == ("validation", 4, "")
+    assert found.before == pytest.approx(sure - 0.75) and found.after == pytest.approx(0, abs=1e-6)
+    assert found.before == expected_error(logits, labels)
+    assert found.line == (
+        f"temperature {found.temperature:.3f} fitted on 4 validation images: calibration error 23.2% before, 0.0% after"
+    )
+    assert found.record() == {
+        "temperature": found.temperature,
+        "fitted_on": "validation",
+        "images": 4,
+        "ece_before": found.before,
+        "ece_after": found.after,
+        "note": "",
+    }
+
+
+def test_the_note_of_a_calibration_is_in_its_line_and_record() -> None:
+    found = calibration_of(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+    assert found.temperature == 1 and found.before == found.after
+    assert found.line.endswith(f" ({found.note})") and found.record()["note"] == found.note
+    assert found.note == "all 2 validation images are right: the temperature stays at 1"
+
+
+def test_what_is_not_calibrated_has_no_errors() -> None:
+    assert NOT_CALIBRATED.record() == {
+        "temperature": 1.0,
+        "fitted_on": None,
+        "images": 0,
+        "note": "no validation images of its own: the temperature stays at 1",
+    }

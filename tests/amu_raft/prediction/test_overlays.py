@@ -1,5 +1,6 @@
 import io
 import warnings
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from amu_raft.methods import Explanation
 from amu_raft.model.few_shot_model import Scores
 from amu_raft.prediction.overlays import draw_overlay, overlay_path, write_overlay
 from amu_raft.prediction.rows import Guess, Row
@@ -16,10 +18,13 @@ GUESSES = [Guess("$x^$ \x1b猫", 2, 0.7), Guess("b", 0, 0.3)]
 ROW = Row("a.png", GUESSES, GUESSES)
 SQUARE = torch.from_numpy(np.random.RandomState(0).randint(0, 256, (32, 32, 3)).astype(np.uint8))
 LOGITS = torch.tensor([[1.0, -1.0, 3.0]])
-METHODS = {
-    "AMU": Scores(LOGITS, LOGITS * 2, aux=LOGITS, weight=torch.ones(1, 1)),
-    "RAFT": Scores(LOGITS, LOGITS, region=LOGITS, attention=torch.rand(1, 2, 3, 3)),
-    "ZeroshotCLIP": Scores(LOGITS, LOGITS),
+PARTS = {"zero-shot logit": LOGITS, "weight {weight:.3g} x bias": LOGITS, "sum": 2 * LOGITS}
+LOOKS = ("class attention", "background attention")
+KINDS = {
+    "parts with a number": Scores(LOGITS, LOGITS * 2, {"weight": torch.ones(1)}, Explanation(PARTS)),
+    "one part": Scores(LOGITS, LOGITS, explanation=Explanation({"zero-shot logit": LOGITS})),
+    "two maps": Scores(LOGITS, LOGITS, explanation=Explanation(maps={name: torch.rand(1, 3, 3) for name in LOOKS})),
+    "one map": Scores(LOGITS, LOGITS, explanation=Explanation(maps={"attention": torch.rand(1, 2, 5)})),
 }
 
 
@@ -33,24 +38,41 @@ def drawn(scores: Scores, path: Path) -> Any:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_draws(method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_explanation_is_drawn(kind: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels = drawn(METHODS[method], tmp_path / "one.png")
-    assert pixels.shape[1] > 600 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+        pixels = drawn(KINDS[kind], tmp_path / "one.png")
+    assert pixels.shape[1] >= 600 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
 
 
-def test_where_raft_looks_is_what_is_drawn(tmp_path: Path) -> None:
-    corner = torch.zeros(1, 2, 3, 3)
-    corner[0, 0, 0, 0] = corner[0, 1, 2, 2] = 1.0
-    scores = METHODS["RAFT"]
-    there = drawn(scores._replace(attention=corner), tmp_path / "there.png")
-    swapped = drawn(scores._replace(attention=corner.flip(1)), tmp_path / "swapped.png")
+def test_where_a_model_looks_is_what_is_drawn(tmp_path: Path) -> None:
+    first, last = torch.zeros(1, 3, 3), torch.zeros(1, 3, 3)
+    first[0, 0, 0] = last[0, 2, 2] = 1.0
+    there, swapped = (
+        drawn(
+            Scores(LOGITS, LOGITS, explanation=Explanation(maps=dict(zip(LOOKS, maps, strict=True)))),
+            tmp_path / f"{number}.png",
+        )
+        for number, maps in enumerate(((first, last), (last, first)))
+    )
     third = there.shape[1] // 3
     assert np.array_equal(there[40:, : third - 40], swapped[40:, : third - 40])
     assert not np.array_equal(there[:, third:], swapped[:, third:])
+
+
+def test_a_label_says_the_number_of_its_picture(tmp_path: Path) -> None:
+    """The same logits with another weight, in the label alone, are another drawing; without the number they are not."""
+    shown = {
+        (label, weight): drawn(
+            Scores(LOGITS, LOGITS, {"weight": torch.tensor([weight])}, Explanation({label: LOGITS})),
+            tmp_path / f"{number}.png",
+        )
+        for number, (label, weight) in enumerate(product(("weight {weight:.3g}", "weight"), (0.25, 0.75)))
+    }
+    assert not np.array_equal(shown["weight {weight:.3g}", 0.25], shown["weight {weight:.3g}", 0.75])
+    assert np.array_equal(shown["weight", 0.25], shown["weight", 0.75])
 
 
 def test_names_keep_apart_and_stay_in_the_folder() -> None:

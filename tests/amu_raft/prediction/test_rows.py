@@ -7,7 +7,12 @@ import pytest
 from amu_raft.prediction.rows import WRITERS, Guess, Row, path_cell, text_cell
 
 ODD = '=cmd|"x"!A1, Größe\nzwei 猫'
-READ = Row("a.png", [Guess(ODD, 1, 0.75), Guess("b", 0, 0.25)], [Guess("b", 0, 0.6), Guess(ODD, 1, 0.4)], weight=0.5)
+READ = Row(
+    "a.png",
+    [Guess(ODD, 1, 0.75), Guess("b", 0, 0.25)],
+    [Guess("b", 0, 0.6), Guess(ODD, 1, 0.4)],
+    {"weight": 0.5, "doubt": 2.0},
+)
 FAILED = Row("=dir\x1b[2J.png", error="no such file")
 
 
@@ -28,9 +33,16 @@ def test_json_lines() -> None:
         "adapted": [{"class": ODD, "label": 1, "probability": 0.75}, {"class": "b", "label": 0, "probability": 0.25}],
         "zero_shot": [{"class": "b", "label": 0, "probability": 0.6}, {"class": ODD, "label": 1, "probability": 0.4}],
         "weight": 0.5,
+        "doubt": 2.0,
     }
     assert second == {"image": FAILED.image, "error": "no such file", "adapted": [], "zero_shot": []}
     assert "Größe" in lines[0] and "猫" in lines[0]
+
+
+def test_no_number_of_a_method_takes_the_place_of_what_every_row_says() -> None:
+    row = Row("a.png", READ.adapted, READ.zero_shot, {"image": 1.0, "error": 1.0, "adapted": 1.0})
+    content = json.loads(written("jsonl", row))
+    assert (content["image"], content["error"], len(content["adapted"])) == ("a.png", None, 2)
 
 
 def test_comma_separated() -> None:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +12,6 @@ import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from amu_raft.backbones.aux_encoder import load_aux_encoder
-from amu_raft.backbones.clip_backbone import load_clip
-from amu_raft.methods.raft.region_attention import RegionAttention
-from amu_raft.model.few_shot_model import AMUHead, Head, RAFTHead, ZeroShotHead
 from amu_raft.model.model_folder import load_model_folder, write_model_folder
 from amu_raft.serve.app import build_app
 from amu_raft.serve.classify import Classifier
@@ -40,20 +36,11 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 def write_model(method: str, folder: Path) -> None:
-    backbone = load_clip("tiny")
-    torch.manual_seed(0)
-    columns = torch.nn.functional.normalize(torch.randn(backbone.feature_dim, len(NAMES)), dim=0)
-    aux, head = None, cast(Head, ZeroShotHead(columns))
-    if method == "AMU":
-        aux = load_aux_encoder("tiny")
-        weight = torch.randn(len(NAMES), aux.feature_dim)
-        head = AMUHead(
-            columns, weight, fusion_alpha=2.0, uncertainty="kurtosis", uncertainty_power=0.4, standardize=True
-        )
-    elif method == "RAFT":
-        head = RAFTHead(columns, columns.mean(dim=1), RegionAttention(backbone.attention_pool), fusion_alpha=0.7)
-    about = {"metrics": {"accuracy": 80.0, "folder": "/home/me/data"}, "data": {"root": "/home/me/data"}}
-    write_model_folder(*small_model(head, backbone, aux, names=NAMES, **about), folder)
+    about: dict[str, Any] = {
+        "metrics": {"accuracy": 80.0, "folder": "/home/me/data"},
+        "data": {"root": "/home/me/data"},
+    }
+    write_model_folder(*small_model(method, names=NAMES, **about), folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,7 +66,9 @@ def test_prediction_is_the_models(method: str, client_of: Clients, classifier_of
         for guess in content[key]:
             assert guess["probability"] == pytest.approx(float(expected[guess["label"]]), abs=1e-5)
         assert content[key][0]["label"] == int(expected.argmax())
-    assert (content["weight"] is not None) == (method == "AMU")
+    own = {name: value for name, value in content.items() if isinstance(value, float)}
+    assert own == pytest.approx({name: float(value) for name, value in scores.numbers.items()}, abs=1e-5)
+    assert list(own) == (["weight"] if method == "AMU" else [])
     kind, data = content["overlay"].split(",")
     assert kind == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as overlay:
@@ -173,7 +176,8 @@ def test_facts_hold_no_folder(client_of: Clients, classifier_of: Callable[..., C
     assert content["classes"][:5] == NAMES[:5] and content["classes"][5] == r"bad\udc80name"
     assert "/home" not in str(content) and "secret" not in str(content)
     assert client_of().get("/healthz").json() == {"status": "ok"}
-    info = classifier_of().loaded.info
+    assert content["overlay"] == "parts" and client_of("RAFT").get("/api/model").json()["overlay"] == "attention"
+    loaded = classifier_of().loaded
     for name, shown in (
         ("ViT-B/16", "ViT-B/16"),
         ("/home/me/x.pt", "x.pt"),
@@ -181,8 +185,8 @@ def test_facts_hold_no_folder(client_of: Clients, classifier_of: Callable[..., C
         ("~/x", "x"),
         (r"C:\me\x", "x"),
     ):
-        named = type(info)(**{**vars(info), "backbone": EncoderIdentity(name, "0")})
-        assert application.describe(named, classifier_of().limits)["backbone"] == shown
+        named = replace(loaded.info, backbone=EncoderIdentity(name, "0"))
+        assert application.describe(loaded._replace(info=named), classifier_of().limits)["backbone"] == shown
 
 
 def test_interface_is_described_without_other_machines(client_of: Clients) -> None:

@@ -77,6 +77,8 @@ def test_upload_read_and_look(
         assert len(found) == 5 and all(text.endswith("%") for text in found)
         assert {text.split("\n")[0] for text in found} <= {*NAMES, r"bad\udc80name"}
     assert browser.run("return document.getElementById('overlay').naturalWidth") > 400
+    why = browser.run("return document.getElementById('why-text').textContent")
+    assert ("looks" in why) == (method == "RAFT") and ("weight: " in why) == (method == "AMU")
     assert browser.broken_images() == [] and browser.console() == []
     assert all(address.startswith(server.address) for address in browser.requests())
     assert browser.overflow() == 0

@@ -110,8 +110,9 @@ def test_a_store_that_may_not_be_read_is_one_line(
     assert call(store, "gc") == 2 and len(files_of(store.folder)) == 2
 
 
-def test_the_command_itself(private_folders: Path) -> None:
+def test_the_command_itself(private_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_folder() == private_folders / "amu-raft" / "features"
+    monkeypatch.setenv("AMU_RAFT_CACHE", str(tmp_path))
     command = [sys.executable, "-m", "amu_raft.features.store", "ls"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout == f"The feature store {default_folder()} is empty\n", done.stderr
