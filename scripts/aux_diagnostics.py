@@ -1,10 +1,10 @@
-"""Compare auxiliary encoders for AMU by SUP and CMY, on validation images only.
+"""Compare auxiliary encoders for a method that reads their features by SUP and CMY, on validation images only.
 
     python -m scripts.aux_diagnostics --dataset digits --aux tiny --figure complementarity.png
 
-Trains AMU with each encoder and each seed, on the usual few-shot samples, and looks at the whole validation split;
-where a data set has none, at training images that are held out. SUP is the accuracy of the auxiliary logits alone, CMY
-the mean of 1 - cos(s0, s_aux). Nothing is tuned on these images. Encoders are named as TRAINER.AMU.AUX_ENCODER names
+Trains with each encoder and each seed, on the usual few-shot samples, and looks at the whole validation split; where a
+data set has none, at training images that are held out. SUP is the accuracy of the auxiliary logits alone, CMY
+the mean of 1 - cos(s0, s_aux). Nothing is tuned on these images. Encoders are named as the setting AUX_ENCODER names
 them: tiny, mocov3_rn50, or the path of a checkpoint.
 """
 
@@ -43,7 +43,7 @@ class Measured(NamedTuple):
 
 
 def measure(command: Sequence[str], folder: str) -> Measured:
-    """Train AMU once, without its final test, and compare its branches on validation images.
+    """Train once, without its final test, and compare its branches on validation images.
 
     Args:
         command: Arguments of train.py.
@@ -69,7 +69,7 @@ def measure(command: Sequence[str], folder: str) -> Measured:
         raise ValueError(f"{cfg.DATASET.NAME} has no validation images that are not test images")
     trainer.train()
     trainer.set_model_mode("eval")
-    trainer.before_test("val")
+    trainer.choose()
     branches, labels = trainer.collect_branches("validation images", trainer.val_loader)
     accuracy = {name: accuracy_percent(logits, labels) for name, logits in branches.items()}
     first, second = (branches[name].detach().cpu().numpy() for name in ("zero_shot", "aux"))
@@ -85,21 +85,23 @@ def measure(command: Sequence[str], folder: str) -> Measured:
 
 def measure_all(arguments: argparse.Namespace) -> dict[str, list[Measured]]:
     """Measure every encoder with every seed; a bar shows the progress over all."""
+    method = arguments.trainer or method_with_aux_encoder()
+    node = f"TRAINER.{method.upper()}"
     bar = tqdm(total=len(arguments.aux) * len(arguments.seeds), unit="run", disable=not sys.stderr.isatty())
     measured: dict[str, list[Measured]] = {}
     for name in arguments.aux:
         for seed in arguments.seeds:
-            command = ["--trainer", "AMU", "--dataset-config-file", arguments.dataset, "--seed", str(seed)]
+            command = ["--trainer", method, "--dataset-config-file", arguments.dataset, "--seed", str(seed)]
             for flag in ("root", "config_file", "weights"):
                 if getattr(arguments, flag) is not None:
                     command += [f"--{flag.replace('_', '-')}", getattr(arguments, flag)]
             command += [
                 "DATASET.NUM_SHOTS",
                 str(arguments.shots),
-                "TRAINER.AMU.TUNE",
+                f"{node}.TUNE",
                 "off",
                 *arguments.opts,
-                "TRAINER.AMU.AUX_ENCODER",
+                f"{node}.AUX_ENCODER",
                 name,
             ]
             with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -107,6 +109,13 @@ def measure_all(arguments: argparse.Namespace) -> dict[str, list[Measured]]:
             bar.update()
     bar.close()
     return measured
+
+
+def method_with_aux_encoder() -> str:
+    """Return the name of the first registered method that reads auxiliary features."""
+    from amu_raft.methods import get_method, method_names
+
+    return next(name for name in method_names() if "aux" in get_method(name).reads)
 
 
 def as_complementarity(name: str, runs: Sequence[Measured]) -> Complementarity:
@@ -147,7 +156,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--seeds", type=int, nargs="+", default=[11, 12, 13], help="no reported result uses the default"
     )
     parser.add_argument("--root", help="folder that holds the data sets")
-    parser.add_argument("--config-file", help="AMU's YAML")
+    parser.add_argument("--trainer", help="method that reads auxiliary features; default the first one that does")
+    parser.add_argument("--config-file", help="the method's YAML")
     parser.add_argument("--weights", help="folder of official weight files")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every run")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw SUP over CMY: .png, .svg or .pdf")

@@ -2,7 +2,7 @@
 
     python -m scripts.demo [--output output/demo] [--shots 1 4 16] [--seeds 1 2 3] [--workers 2]
 
-Zero-shot CLIP, two linear probes, AMU and RAFT, as one sweep. A run that is finished is not repeated; remove the output
+The methods of configs/sweeps/demo.yaml as one sweep. A run that is finished is not repeated; remove the output
 folder to begin anew.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import parse_results
+from experiments.runs.config import CONFIGS
 from experiments.sweep.devices import num_cores
 from scripts import sweep
 
-DATASETS = ("digits", "shapes")
-TRAINERS = ("ZeroshotCLIP", "LinearProbe", "PixelProbe", "AMU", "RAFT")
+PLAN = CONFIGS / "sweeps" / "demo.yaml"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,9 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", default=str(num_cores()), help="processes; one thread each")
     arguments = parser.parse_args(argv)
     started = time.perf_counter()
-    axes = {"--trainers": TRAINERS, "--datasets": DATASETS, "--shots": arguments.shots, "--seeds": arguments.seeds}
-    words = [word for flag, values in axes.items() for word in (flag, *values)]
-    words += ["--backbones", "tiny", "--import", "scripts.probes"]
+    words = ["--plan", str(PLAN), "--shots", *arguments.shots, "--seeds", *arguments.seeds]
     status = sweep.main([*words, "--output-dir", str(arguments.output), "--jobs", arguments.workers])
     if status in (sweep.REFUSED, sweep.STOPPED):
         return status

@@ -4,7 +4,7 @@
 
 Each setting is trained on the usual few-shot samples and scored on the WHOLE validation split, which the samples
 do not contain; the few validation images of a run would be too few to compare settings. --unused leaves those few out,
-for settings that are chosen on them (RAFT's alpha, TRAINER.AMU.TUNE). Seeds differ from those of reported results.
+for settings that a method chooses on them (TUNE, ALPHA_RULE). Seeds differ from those of reported results.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def validation_accuracy(command: Sequence[str], folder: str, *, unused: bool = F
     transform = trainer.test_loader.dataset.transform
     loader = build_data_loader(cfg, data_source=val, tfm=transform, is_train=False, batch_size=128)
     trainer.set_model_mode("eval")
-    trainer.before_test("val")
+    trainer.choose()
     with torch.no_grad():
         branches, labels = trainer.collect_branches("whole validation split", loader)
     return accuracy_percent(trainer.decide(branches), labels)

@@ -30,11 +30,14 @@ from tqdm import tqdm
 
 from amu_raft.command import carry_out
 from amu_raft.json_file import write_json_file
+from experiments.runs.config import CONFIGS
+from experiments.sweep.axes import read_plan_file
 from experiments.sweep.devices import environments
 from experiments.sweep.workers import in_processes
 from scripts.validate import validation_accuracy
 
 ONLINE = "online"
+PLAN = CONFIGS / "sweeps" / "view_study.yaml"
 
 
 class Run(NamedTuple):
@@ -177,7 +180,7 @@ def render_pairs(lines: Sequence[Difference]) -> str:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trainers", nargs="+", default=["AMU", "RAFT"])
+    parser.add_argument("--trainers", nargs="+", default=read_plan_file(PLAN)["trainers"])
     parser.add_argument("--datasets", nargs="+", default=["digits", "shapes"], help="files of configs/datasets")
     parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="numbers of cached views")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 4, 16])

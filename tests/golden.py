@@ -26,9 +26,7 @@ from amu_raft.backbones.clip_backbone import CLIPBackbone
 from amu_raft.backbones.precision import Precision
 from amu_raft.backbones.preprocess import CLIP_STATISTICS, IDENTITY, IMAGENET_STATISTICS, renormalize, unit_rows
 from amu_raft.backbones.text_classifier import (
-    average_background,
     average_per_class,
-    build_background_column,
     build_text_classifier,
     encode_prompts,
     fill_templates,
@@ -38,6 +36,7 @@ from amu_raft.methods.amu.adapter import Adapter, average_views, initial_weight
 from amu_raft.methods.amu.fusion import amu_logits, standardize_logits, uncertainty_weight
 from amu_raft.methods.amu.losses import amu_loss
 from amu_raft.methods.raft.alpha_search import mix_logits, search_alpha
+from amu_raft.methods.raft.background import average_background, build_background_column
 from amu_raft.methods.raft.losses import RAFTLoss, RegionLogits, raft_loss, region_logits
 from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 from amu_raft.methods.schedules import TableScheduler, cosine_table, released_order, warmup_cosine_table

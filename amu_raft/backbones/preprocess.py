@@ -51,7 +51,7 @@ IMAGENET_STATISTICS = ChannelStatistics(IMAGENET_MEAN, IMAGENET_STD)
 def renormalize(images: Tensor, source: ChannelStatistics, target: ChannelStatistics) -> Tensor:
     """Carry images from one normalisation to another by one affine map.
 
-    The two encoders of AMU see the same decoded and augmented pixels, each in its own normalisation.
+    Two encoders see the same decoded and augmented pixels, each in its own normalisation.
 
     Args:
         images: (N, 3, H, W), normalised by ``source``; left untouched.

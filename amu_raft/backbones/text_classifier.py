@@ -23,7 +23,6 @@ IMAGENET_TEMPLATES = (
     "art of the {}.",
     "a photo of the small {}.",
 )
-BACKGROUND_TEMPLATE = "the background of {}."
 _SAME_TEXT = 1e-5  # of a cosine: a thousandth of a logit
 
 
@@ -120,24 +119,10 @@ def average_per_class(embeddings: Tensor, counts: Sequence[int]) -> Tensor:
     return unit_rows(means).t().contiguous()
 
 
-def average_background(embeddings: Tensor) -> Tensor:
-    """Average one background embedding per class, (C, D), to the background column (D,) of RAFT.
-
-    Each is normalised, the average is not: its norm stays below 1, as in the released code.
-    """
-    return unit_rows(embeddings).mean(dim=0)
-
-
 def build_text_classifier(backbone: CLIPBackbone, prompts: Sequence[Sequence[str]]) -> Tensor:
     """Return CLIP's text classifier (D, C) from the prompts of each class."""
     flat = [sentence for sentences in prompts for sentence in sentences]
     return average_per_class(encode_prompts(backbone, flat), [len(sentences) for sentences in prompts])
-
-
-def build_background_column(backbone: CLIPBackbone, classnames: Sequence[str]) -> Tensor:
-    """Return RAFT's background text feature (D,) from the class names."""
-    prompts = [sentence for (sentence,) in fill_templates(classnames, (BACKGROUND_TEMPLATE,))]
-    return average_background(encode_prompts(backbone, prompts))
 
 
 def zero_shot_logits(image_features: Tensor, text_weights: Tensor, *, logit_scale: float) -> Tensor:

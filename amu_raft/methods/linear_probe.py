@@ -106,7 +106,8 @@ class LinearProbe(Method):
             return {"zero_shot": zero_shot, "probe": zero_shot}
         scores = self.rows(features).float() @ self.weight + self.bias
         unknown = 1 - self.spread(torch.ones_like(scores))
-        return {"zero_shot": zero_shot, "probe": (self.spread(scores) + _NEVER * unknown).log_softmax(dim=1)}
+        shares = (self.spread(scores) + _NEVER * unknown).softmax(dim=1)
+        return {"zero_shot": zero_shot, "probe": shares.clamp(min=torch.finfo(shares.dtype).tiny).log()}
 
     def choose(self, validation: Validation) -> Tuning | None:
         """Fit with every C and keep the best, the strongest regularisation on ties."""

@@ -1,4 +1,4 @@
-"""attention.safetensors: where RAFT's pooling looks in some images, before and after tuning. Needs numpy, not torch."""
+"""attention.safetensors: where a pooling looks in some images, before and after tuning. Needs numpy, not torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class AttentionMaps:
 
     Attributes:
         rows: Which rows of the predictions the images are, (M,) int64.
-        class_before: (M, h, w) float32, frozen CLIP's own pooling, whose one token both of RAFT's start from.
+        class_before: (M, h, w) float32, frozen CLIP's own pooling, whose one token both tuned ones start from.
         class_after: (M, h, w), class token of the tuned pooling.
         background_before: (M, h, w), the same as ``class_before``.
         background_after: (M, h, w), background token of the tuned pooling.
@@ -63,7 +63,7 @@ def read_attention(folder: Path, num_images: int) -> AttentionMaps:
         num_images: Images in the predictions beside it.
 
     Raises:
-        FileNotFoundError: If there is none, as for every trainer but RAFT.
+        FileNotFoundError: If there is none, as for methods that attend to nothing.
         ValueError: If it is damaged, or its parts do not fit together or to the predictions.
     """
     path = folder / ATTENTION_FILE

@@ -23,8 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--trainer", help="registered trainer, which has the name of its method")
-    add("--import", dest="modules", action="append", default=[], metavar="MODULE", help="module or file that registers a "
-        "method, trainer or data set of your own; give it several times")  # fmt: skip
+    own = "module or file that registers a method, trainer or data set of your own; give it several times"
+    add("--import", dest="modules", action="append", default=[], metavar="MODULE", help=own)
     add("--data", metavar="PATH", help="your own images: a folder with one folder per class, or a list (.csv, .jsonl)")
     add("--templates", action="append", metavar="TEXT", help='sentence with "{}" for the class; give it several times')
     add("--root", help="folder that holds the data sets (DATASET.ROOT)")

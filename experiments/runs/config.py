@@ -212,10 +212,17 @@ def check_trainer(name: str) -> None:
 
 
 def trains_anything(trainer: str) -> bool:
-    """Tell whether a trainer trains; one that does not says so by a class attribute ``trains = False``."""
+    """Tell whether a trainer learns from training images; one that does not says ``trains = False``."""
     from dassl.engine import TRAINER_REGISTRY
 
     return bool(getattr(TRAINER_REGISTRY.get(trainer), "trains", True))
+
+
+def is_method(trainer: str) -> bool:
+    """Tell whether a trainer is a registered method's, with a recipe for every backbone."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    return hasattr(TRAINER_REGISTRY.get(trainer), "kind")
 
 
 def _config_file(given: str | None, folder: Path, default: str, what: str) -> Path:

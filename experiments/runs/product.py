@@ -8,12 +8,12 @@ import torch
 
 from amu_raft.features.encoders import Encoders
 from amu_raft.features.extraction import encode_within_memory
+from amu_raft.images.pixels import PixelRecipe
 from amu_raft.methods import Method
 from amu_raft.model.calibration import NOT_CALIBRATED, Calibration, calibration_of
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import remove_model_folder, write_model_folder
 from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
-from amu_raft.images.pixels import PixelRecipe
 from dassl.utils import read_image
 from datasets.classes import class_keys
 from experiments.runs.config import RunPlan

@@ -14,6 +14,7 @@ from experiments.runs.config import (
     FULL_SIZE_CONFIG,
     check_trainer,
     config_stem,
+    is_method,
     trains_anything,
 )
 from experiments.sweep.axes import TRANSFER_SOURCE, Axes, dataset_file
@@ -107,6 +108,7 @@ class _Place:
         self.axes, self.dataset, self.backbone = axes, dataset, backbone
         self.row = (trainer, num_shots, seed)
         self.trains = trains_anything(trainer)
+        self.has_recipe = is_method(trainer)  # which serves for any backbone
 
     def on(self, dataset: str) -> "_Place":
         """Return the same point on another data set."""
@@ -116,7 +118,7 @@ class _Place:
         """Return the run at this point, below a folder: its training, or an evaluation."""
         axes, (trainer, num_shots, seed) = self.axes, self.row
         file, stem = config_file(trainer, self.backbone), Path(self.dataset).stem
-        config = file.stem if file else NO_CONFIG
+        config = file.stem if file else config_stem(self.backbone) if self.has_recipe else NO_CONFIG
         if subset == "all":
             folder = output / stem / trainer / f"{config}_{num_shots}shots" / f"seed{seed}"
         else:
@@ -127,6 +129,7 @@ class _Place:
             "--trainer": trainer,
             "--dataset-config-file": dataset_file(self.dataset),
             "--config-file": file or "",
+            "--backbone": backbone_name(self.backbone) if self.has_recipe and not file else "",
             "--output-dir": folder,
         }
         words = [str(word) for flag, value in flags.items() if str(value) for word in (flag, value)]
@@ -142,24 +145,39 @@ class _Place:
 def config_file(trainer: str, backbone: str) -> Path | None:
     """Return the YAML of a trainer for a backbone, None for a trainer without files.
 
-    A trainer without files of its own takes those of the one that it extends.
-
     Raises:
         ValueError: If it has files, but none for the backbone.
     """
-    from dassl.engine import TRAINER_REGISTRY
-
-    names = [base.__name__ for base in TRAINER_REGISTRY.get(trainer).__mro__]
-    folder = next((CONFIGS / "trainers" / n for n in (trainer, *names) if (CONFIGS / "trainers" / n).is_dir()), None)
-    if folder is None:
+    folder = CONFIGS / "trainers" / trainer
+    if not folder.is_dir():
         return None
     file: Path = folder / f"{config_stem(backbone)}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-        transformer = trainer == "RAFT" and file.stem.startswith("vit")
-        reason = ": RAFT needs CLIP's attention pooling, which a vision transformer has not" if transformer else ""
+        reason = why_not(trainer, backbone)
         raise ValueError(f"no configuration of {trainer} for backbone {backbone!r}{reason}; known are {known}")
     return file
+
+
+def why_not(trainer: str, backbone: str) -> str:
+    """Return what a method has against a backbone, to be appended to a message; "" if nothing."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    kind = getattr(TRAINER_REGISTRY.get(trainer), "kind", None)
+    if kind is None:
+        return ""
+    try:
+        kind.check(kind.Settings(), kind.recipe, backbone_name(backbone))
+    except ValueError as error:
+        return f": {error}"
+    return ""
+
+
+def backbone_name(given: str) -> str:
+    """Return the name of a CLIP that is given by it or as configurations are named: vit_b16 is ViT-B/16."""
+    from amu_raft.backbones.clip_backbone import available_backbones
+
+    return next((name for name in available_backbones() if config_stem(name) == config_stem(given)), given)
 
 
 @cache

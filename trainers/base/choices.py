@@ -48,7 +48,7 @@ class Choices(Construction):
             return
         if self.selection_images is None or not self.method.num_known:
             why = "the data set has no validation images of its own" if self.method.num_known else "no class is known"
-            print(f"{_shown(self.method.facts())} as configured: {why}")
+            print(f"{_shown(self.method.choices)} as configured: {why}")
             return
         self.tuning = self.method.choose(self.validation)
         if self.tuning is not None:

@@ -1,4 +1,4 @@
-"""Command line: python -m trainers.import_weights FILE --trainer AMU|RAFT ... --output-dir DIR."""
+"""Command line: python -m trainers.import_weights FILE --trainer METHOD ... --output-dir DIR."""
 
 import argparse
 import shlex
@@ -31,17 +31,17 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="python -m trainers.import_weights",
-        usage="%(prog)s FILE --trainer AMU|RAFT --output-dir DIR [flags] [KEY VALUE ...]",
-        description="Write a published AMU adapter or RAFT checkpoint as a run folder that can be evaluated.",
+        usage="%(prog)s FILE --trainer METHOD --output-dir DIR [flags] [KEY VALUE ...]",
+        description="Write weights in the form of a method's authors as a run folder that can be evaluated.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("file", help="adapter ({'fc.weight'}, {'weight'}, {'state_dict'} or a tensor) or RAFT checkpoint ({'net'})")
-    add("--trainer", required=True, help="AMU or RAFT")
+    add("file", help="adapter ({'fc.weight'}, {'weight'}, {'state_dict'} or a tensor) or checkpoint ({'net'})")
+    add("--trainer", required=True, help="method that has a published form")
     add("--output-dir", required=True, help="run folder to write; it must not hold a model")
-    add("--classnames", help="AMU: file with a line per row, '<wnid> <name>' or a name; default the data set's classes")
+    add("--classnames", help="file with a line per row, '<wnid> <name>' or a name; default the data set's classes")
     add("--root", help="folder that holds the data sets")
     add("--dataset-config-file", help="data set YAML that it was trained on; default configs/datasets/digits.yaml")
     add("--config-file", help="trainer YAML; default configs/trainers/TRAINER/BACKBONE.yaml")

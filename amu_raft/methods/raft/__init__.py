@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from amu_raft.backbones.clip_backbone import check_attention_pooling
-from amu_raft.backbones.text_classifier import BACKGROUND_TEMPLATE, average_background, fill_templates
 from amu_raft.methods.contract import Branches, Explanation, Features, Loss, Method, Released, Task, Validation
 from amu_raft.methods.raft.alpha_search import ALPHA_RULES, mix_logits, search_alpha
 from amu_raft.methods.raft.attention_maps import attention_maps
+from amu_raft.methods.raft.background import BACKGROUND_TEMPLATE, average_background, background_sentences
 from amu_raft.methods.raft.losses import RegionLogits, raft_loss, region_logits
 from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 from amu_raft.methods.raft.released import read_attention_pool, write_attention_pool
@@ -114,7 +114,7 @@ class RAFT(Method):
     def prepare(self) -> None:
         """Encode "the background of <class>" for every class; their mean is the background column."""
         assert self.task.text_rows is not None
-        sentences = [sentence for (sentence,) in fill_templates(self.task.classnames, (BACKGROUND_TEMPLATE,))]
+        sentences = background_sentences(self.task.classnames)
         rows = self.task.text_rows("background column", sentences, lambda found: average_background(found)[None], 1)
         self.background_column = rows[0]
 

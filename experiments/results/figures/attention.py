@@ -1,4 +1,4 @@
-"""Where RAFT looks: attention of the class and the background token over an image, before and after tuning."""
+"""Where a method looks: attention of the class and the background token over an image, before and after tuning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

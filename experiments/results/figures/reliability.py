@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from experiments.results.calibration import NUM_BINS, Reliability, reliability
+from amu_raft.model.reliability import NUM_BINS, Reliability, reliability
 from experiments.results.figures.names import shorten_distinctly
 from experiments.results.figures.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, new_figure, say_nothing_to_draw, styled
 

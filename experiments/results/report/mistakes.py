@@ -1,4 +1,4 @@
-"""The images that a run got wrong: what they are, what was answered, and where RAFT looked."""
+"""The images that a run got wrong: what they are, what was answered, and where the method looked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from experiments.results.run_folders import Run
 # Both tokens start from CLIP's one, so that one map of "before" says it all.
 MAPS = (
     ("class_before", "CLIP's own pooling"),
-    ("class_after", "RAFT, class token"),
-    ("background_after", "RAFT, background token"),
+    ("class_after", "adapted, class token"),
+    ("background_after", "adapted, background token"),
 )
 
 
