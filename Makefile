@@ -19,7 +19,7 @@ setup: $(STAMP)  ## make the virtual environment .venv from the pinned versions
 
 REQUIREMENTS := requirements.txt requirements-serve.txt requirements-export.txt requirements-dev.txt
 
-$(STAMP): $(REQUIREMENTS) constraints.txt toolbox/pyproject.toml
+$(STAMP): $(REQUIREMENTS) requirements-library.txt constraints.txt pyproject.toml toolbox/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.10; run make PYTHON=/path/to/python3.10 or newer" >&2; exit 1; }
 	@echo "Setting up $(VENV): two to three minutes and 6 GB, once"
@@ -27,7 +27,7 @@ $(STAMP): $(REQUIREMENTS) constraints.txt toolbox/pyproject.toml
 		{ echo "error: $(PYTHON) cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	$(PIP) -c constraints.txt setuptools
 	$(PIP) -c constraints.txt $(REQUIREMENTS:%=-r %)
-	$(PIP) --no-deps --no-build-isolation -e ./toolbox
+	$(PIP) --no-deps --no-build-isolation -e ./toolbox -e .
 	@touch $(STAMP)
 
 demo: setup  ## adapt a small CLIP to real digits and to drawn shapes with both methods
