@@ -20,7 +20,7 @@ def build_parser(
     """Return the parser."""
     parser = new_parser(make, prog, DESCRIPTION)
     add = parser.add_argument
-    add("action", choices=("ls", "verify", "gc"))
+    add("command", choices=("ls", "verify", "gc"))
     add("--store", type=Path, metavar="DIR", help="folder of the store; default features/ in the project's cache")
     add("--limit", type=_limit, metavar="SIZE", help="gc: bytes to keep at most, such as 10G; default 50G")
     parser.set_defaults(refuse=parser.error)
@@ -42,19 +42,19 @@ def look_after(arguments: argparse.Namespace) -> int:
     from amu_raft.features.store.storage import DEFAULT_LIMIT
     from amu_raft.features.store.tending import list_entries, tidy, verify_entries
 
-    if arguments.limit is not None and arguments.action != "gc":
-        arguments.refuse(f"--limit is for gc, {arguments.action} removes nothing")
+    if arguments.limit is not None and arguments.command != "gc":
+        arguments.refuse(f"--limit is for gc, {arguments.command} removes nothing")
     path = arguments.store or default_folder()
     if path.exists() and not path.is_dir():
         arguments.refuse(f"--store {path} is no folder")
     store = StoreFolder(path)
     try:
-        if arguments.action == "gc":
+        if arguments.command == "gc":
             return tidy(store, DEFAULT_LIMIT if arguments.limit is None else arguments.limit)
         if not store.entries():
             print(f"The feature store {path} is empty")
             return 0
-        return list_entries(store) if arguments.action == "ls" else verify_entries(store)
+        return list_entries(store) if arguments.command == "ls" else verify_entries(store)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -21,7 +21,7 @@ def check_readable(paths: Iterable[str], source: Path) -> None:
     faults = [fault for path in paths if (fault := _fault_of(path))]
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise OSError(f"{faults[0]}{more}; python -m datasets.doctor {source} lists all that is wrong")
+        raise OSError(f"{faults[0]}{more}; amu-raft doctor {source} lists all that is wrong")
 
 
 def _fault_of(path: str) -> str:

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from amu_raft.command import carry_out, need_packages
@@ -35,11 +39,25 @@ def test_defects_are_not_hidden() -> None:
 
 
 def test_packages_that_are_missing_are_named() -> None:
-    need_packages(["torch"], "requirements.txt")
-    with pytest.raises(ImportError, match=r"a_package_of_nobody not installed: pip install .* -r requirements-x\.txt"):
-        need_packages(["torch", "a_package_of_nobody"], "requirements-x.txt")
+    need_packages(["torch"], "serve")
+    expected = r"a_package_of_nobody not installed: pip install 'amu-raft\[x\]', or .* -r requirements-x\.txt"
+    with pytest.raises(ImportError, match=expected):
+        need_packages(["torch", "a_package_of_nobody"], "x")
 
 
-def test_the_wrong_python_is_told_where_the_right_one_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert carry_out(lambda: fail(ModuleNotFoundError("No module named 'torch'"))) == 1
-    assert capsys.readouterr().err.startswith("error: No module named 'torch'; set up by `make setup`")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("torch", "set up by `make setup`"), ("dassl", "the toolbox is not installed"), ("dassl.utils", "the toolbox")],
+)
+def test_a_module_that_is_missing_is_told_with_a_remedy(
+    name: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carry_out(lambda: fail(ModuleNotFoundError(f"No module named {name!r}", name=name))) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: No module named {name!r}; {expected}")
+
+
+def test_the_classifier_without_the_toolbox_says_so() -> None:
+    code = "import sys; sys.modules['dassl'] = None; import amu_raft; amu_raft.FewShotClassifier"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].endswith("pip install ./toolbox .")

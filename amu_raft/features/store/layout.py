@@ -134,7 +134,7 @@ class StoreFolder:
         try:
             yield
         except OSError as error:
-            room = "make room (python -m amu_raft.features.store gc --limit 10G) or " if error.errno in NO_SPACE else ""
+            room = "make room (amu-raft store gc --limit 10G) or " if error.errno in NO_SPACE else ""
             raise OSError(
                 f"the feature store {self.path} cannot be used ({error}); "
                 f"{room}choose another place by FEATURES.STORE (off keeps nothing after the run) or by the environment "

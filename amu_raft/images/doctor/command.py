@@ -13,9 +13,11 @@ DESCRIPTION = """Examine your own images before training: every file is read and
 Exit status 0 if they are ready to train on, 1 if not."""
 
 
-def build_parser(make: MakeParser = argparse.ArgumentParser) -> argparse.ArgumentParser:
+def build_parser(
+    make: MakeParser = argparse.ArgumentParser, *, prog: str = "amu-raft doctor"
+) -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = new_parser(make, "amu-raft doctor", DESCRIPTION)
+    parser = new_parser(make, prog, DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", type=Path, help="folder of images, or a list of them (.csv, .tsv, .jsonl)")
     shots = f"training images per class that a run shall draw; default {SHOTS}"

@@ -20,7 +20,7 @@ def test_damaged_images_are_counted_and_the_first_is_named(tmp_path: Path) -> No
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
     paths = [*sound, str(cut), str(tmp_path / "text.png"), str(tmp_path / "empty.png")]
-    with pytest.raises(OSError, match=r'the image ".*cut\.jpg" .* and 2 more; python -m datasets\.doctor .*'):
+    with pytest.raises(OSError, match=r'the image ".*cut\.jpg" .* and 2 more; amu-raft doctor .*'):
         check_readable(paths, tmp_path)
     with pytest.raises(OSError, match=r"text\.png.*\); python"):
         check_readable(paths[6:7], tmp_path)

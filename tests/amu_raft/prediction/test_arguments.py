@@ -19,6 +19,7 @@ def test_defaults() -> None:
         "batch_size": 64,
         "workers": None,
         "device": None,
+        "modules": [],
     }
 
 
