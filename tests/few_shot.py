@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from amu_raft.backbones.precision import Precision
-from amu_raft.methods.contract import Branches, Features, Method, Task
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Branches, Features, Task
 
 
 def make_task(text_columns: Tensor, *, logit_scale: float = 100.0, classnames: Sequence[str] = ()) -> Task:

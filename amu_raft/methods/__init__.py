@@ -1,17 +1,16 @@
 """One method, one room: the contract, the registry, and what rooms share. docs/your_own_method.md is the way in."""
 
-from amu_raft.methods.contract import (
+from amu_raft.methods.contract import Method, unit
+from amu_raft.methods.given import (
     Branches,
     Explanation,
     Features,
     Loss,
-    Method,
     Released,
     Task,
     TrainingFeatures,
     Trials,
     Validation,
-    unit,
 )
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import get_method, method_names, register

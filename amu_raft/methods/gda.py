@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from amu_raft.methods.contract import Branches, Features, Method, TrainingFeatures, Validation, unit
+from amu_raft.methods.contract import Method, unit
+from amu_raft.methods.given import Branches, Features, TrainingFeatures, Validation
 from amu_raft.methods.grid_search import RULES, TUNE_CHOICES, choose_on_grid
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register

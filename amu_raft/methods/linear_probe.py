@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from amu_raft.backbones.preprocess import unit_rows
-from amu_raft.methods.contract import Branches, Features, Method, TrainingFeatures, Validation
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Branches, Features, TrainingFeatures, Validation
 from amu_raft.methods.grid_search import TUNE_CHOICES
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register

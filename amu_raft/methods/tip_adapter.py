@@ -14,17 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amu_raft.backbones.preprocess import unit_rows
-from amu_raft.methods.contract import (
-    Branches,
-    Features,
-    Learning,
-    Loss,
-    Method,
-    Task,
-    TrainingFeatures,
-    Validation,
-    unit,
-)
+from amu_raft.methods.contract import Method, unit
+from amu_raft.methods.given import Branches, Features, Learning, Loss, Task, TrainingFeatures, Validation
 from amu_raft.methods.grid_search import RULES, TUNE_CHOICES, accuracy_grid, choose_on_grid, even_steps
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register

@@ -1,6 +1,7 @@
 """Zero-shot CLIP (Radford et al., ICML 2021): nothing is learned; the texts of the classes decide."""
 
-from amu_raft.methods.contract import Branches, Features, Method
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Branches, Features
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register
 

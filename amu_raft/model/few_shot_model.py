@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from amu_raft.backbones.preprocess import IDENTITY, renormalize
 from amu_raft.features.encoders import Encoders
-from amu_raft.methods.contract import Explanation, Method
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Explanation
 
 
 @dataclass(frozen=True)

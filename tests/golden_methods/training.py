@@ -5,7 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from amu_raft.methods.contract import Features, Method
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Features
 from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.schedules import TableScheduler
 from amu_raft.methods.selection import accuracy_percent

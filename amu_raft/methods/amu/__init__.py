@@ -17,12 +17,12 @@ from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, amu_logits, uncertain
 from amu_raft.methods.amu.losses import amu_loss
 from amu_raft.methods.amu.released import read_adapter, write_adapter
 from amu_raft.methods.amu.tuning import LambdaTrials, check_tuning, configured_fusion, tune_fusion
-from amu_raft.methods.contract import (
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import (
     Branches,
     Explanation,
     Features,
     Loss,
-    Method,
     Released,
     Task,
     TrainingFeatures,

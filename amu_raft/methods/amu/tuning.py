@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, fuse_logits
-from amu_raft.methods.contract import Trials, Validation
+from amu_raft.methods.given import Trials, Validation
 from amu_raft.methods.selection import (
     STANDARD_ERROR_RULE,
     Tuning,

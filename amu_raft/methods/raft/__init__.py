@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from amu_raft.backbones.clip_backbone import check_attention_pooling
-from amu_raft.methods.contract import Branches, Explanation, Features, Loss, Method, Released, Task, Validation
+from amu_raft.methods.contract import Method
+from amu_raft.methods.given import Branches, Explanation, Features, Loss, Released, Task, Validation
 from amu_raft.methods.raft.alpha_search import ALPHA_RULES, mix_logits, search_alpha
 from amu_raft.methods.raft.attention_maps import attention_maps
 from amu_raft.methods.raft.background import BACKGROUND_TEMPLATE, average_background, background_sentences

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from amu_raft.methods import Branches, Features, Method, Recipe, get_method, method_names, register
-from amu_raft.methods.contract import Learning
+from amu_raft.methods.given import Learning
 
 pytestmark = pytest.mark.usefixtures("trainers_of_this_test")
 
