@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
-    from scripts.pretraining.outlines import Points
+    from datasets.outlines import Points
 
 SCAN_PIXELS = 12
 PIXELS_PER_SCAN_PIXEL = 16
@@ -22,7 +22,7 @@ def draw_shape(name: str, index: int, *, size: int = 64, seed: int = 0) -> Image
     width, scanned at SCAN_PIXELS x SCAN_PIXELS in GREY_LEVELS greys and enlarged bicubically.
 
     Args:
-        name: One of scripts.pretraining.outlines.SHAPE_NAMES.
+        name: One of datasets.outlines.SHAPE_NAMES.
         index: Which drawing of this shape, 0 or more. The same name, index and seed give the same drawing.
         size: Width and height in pixels, at least 1.
         seed: Which series of drawings, 0 or more.
@@ -37,7 +37,7 @@ def draw_shape(name: str, index: int, *, size: int = 64, seed: int = 0) -> Image
         if value < least:
             raise ValueError(f"{what} of a drawing must be at least {least}, not {value}")
     # Imported when drawing: a program that takes only this package from the repository reads other data sets.
-    from scripts.pretraining.outlines import SHAPE_NAMES, shape_outlines
+    from datasets.outlines import SHAPE_NAMES, shape_outlines
 
     outlines = shape_outlines(name)
     rng = np.random.default_rng([seed, SHAPE_NAMES.index(name), index])
@@ -47,7 +47,7 @@ def draw_shape(name: str, index: int, *, size: int = 64, seed: int = 0) -> Image
 
 def _sketched(outlines: "list[Points]", rng: np.random.Generator) -> "list[Points]":
     """Pose, warp and wobble outlines, then fit them onto a unit square with a margin for the pen."""
-    from scripts.pretraining.outlines import random_pose
+    from datasets.outlines import random_pose
 
     pose = random_pose(rng, rotation=0.35, shear=0.25, log_aspect=0.25)
     warp = _random_warp(rng)

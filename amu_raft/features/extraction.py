@@ -1,24 +1,17 @@
 """Run frozen encoders over image loaders."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-Item = TypeVar("Item")
+from amu_raft.progress import progress
+
 Features = dict[str, Tensor]
 Encode = Callable[[Tensor], Features]
 MALLOC_BLOCK = 32 << 20  # glibc hands larger blocks back to the system and clears new ones: a third of the time
 WIDEST_LAYER = 64 * 4 // 4  # bytes per pixel of a residual network's first layer: 64 channels, float32, half the side
-
-
-def progress(items: Iterable[Item], title: str) -> Iterable[Item]:
-    """Show a bar while items are gone through: on a terminal only, after a second, unless TQDM_DISABLE is set."""
-    hidden = True if os.environ.get("TQDM_DISABLE") else None  # None lets tqdm ask whether there is a terminal
-    return tqdm(items, desc=title, leave=False, delay=1, disable=hidden)
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -95,15 +94,12 @@ def picture_transform(
     """
     from torchvision.transforms import Compose  # two seconds, which classifying alone does not need
 
-    from dassl.config import get_cfg_default
-    from dassl.data.transforms import transform_steps
+    from dassl.data.transforms import transform_steps, usual_input
 
-    about: dict[str, Any] = dict(get_cfg_default().INPUT)  # the other augmentations' usual values
-    about |= {"SIZE": (side, side), "INTERPOLATION": "bicubic", "RRCROP_SCALE": crop_scale}
-    about |= {"PIXEL_MEAN": CLIP_MEAN, "PIXEL_STD": CLIP_STD}
+    pixels = {"SIZE": (side, side), "INTERPOLATION": "bicubic", "PIXEL_MEAN": CLIP_MEAN, "PIXEL_STD": CLIP_STD}
     names = EVALUATED if augmentation is None else augmentation
     try:
-        steps = transform_steps(SimpleNamespace(**about), names, is_train=augmentation is not None)
+        steps = transform_steps(usual_input(**pixels, RRCROP_SCALE=crop_scale), names, is_train=augmentation is not None)
     except AssertionError as error:
         raise ValueError(str(error)) from error
     return Compose([step for _, step in steps])

@@ -12,7 +12,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from amu_raft.features.extraction import encode_within_memory, part_for_cpu, progress
+from amu_raft.features.extraction import encode_within_memory, part_for_cpu
 from amu_raft.images.pixels import scaled
 from amu_raft.model.few_shot_model import FewShotModel, Scores
 from amu_raft.model.model_folder import LoadedModel, load_model_folder
@@ -20,6 +20,7 @@ from amu_raft.prediction.listing import Listed, list_pictures
 from amu_raft.prediction.reading import AHEAD, Picture, batched, read_pictures
 from amu_raft.prediction.rows import WRITERS, Guess, Row
 from amu_raft.prediction.sink import open_sink
+from amu_raft.progress import progress
 from dassl.utils.images import read_image
 
 MOST_WORKERS = 16

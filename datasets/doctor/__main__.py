@@ -17,9 +17,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from amu_raft.features.extraction import progress
 from amu_raft.images.doctor import SHOTS
 from amu_raft.images.doctor.command import examine_own, show
+from amu_raft.progress import progress
 from datasets.catalog import Entry, find_entries, read_catalog
 from datasets.catalog.root import data_root
 from datasets.doctor.finding import Finding

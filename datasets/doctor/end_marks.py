@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from amu_raft.features.extraction import progress
 from amu_raft.images.files import lacks_end
+from amu_raft.progress import progress
 
 MOST_IMAGES = 120_000  # of a set that is looked at; more would take too long for a command that is run often
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from amu_raft.features.extraction import progress
 from amu_raft.images.files import is_image
+from amu_raft.progress import progress
 from amu_raft.wording import examples, plural, printable, reason
 from datasets.class_names import find_classnames, name_folders, read_classnames
 from datasets.coop_layout import CoopDataset

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from amu_raft.features.extraction import progress
 from amu_raft.images.files import is_image
+from amu_raft.progress import progress
 from amu_raft.wording import examples, plural, printable, reason
 from datasets.coop_layout import CoopDataset
 from datasets.doctor.disk import LEAST_BYTES, file_size, image_files, read_folder

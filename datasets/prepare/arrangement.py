@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from amu_raft.downloads.archives import unpack
-from amu_raft.features.extraction import progress
+from amu_raft.progress import progress
 from datasets.catalog import Place
 from datasets.doctor.decoding import damaged_images
 from datasets.prepare.job import SET_ASIDE, remove

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from amu_raft.features.extraction import progress
 from amu_raft.images.files import is_image
+from amu_raft.progress import progress
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"

@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -16,7 +17,7 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import build_trainer
 from dassl.utils import collect_env_info, set_random_seed, setup_logger
-from experiments.runs.config import RunPlan, trains_anything
+from experiments.runs.config import RunPlan, build_plan, trains_anything
 from experiments.runs.failure import failure_recorded
 from experiments.runs.folder_lock import folder_locked
 from experiments.runs.product import write_product
@@ -24,6 +25,15 @@ from experiments.runs.record import EvaluationLog, RunRecord, set_aside
 from experiments.runs.settings import check_same, claim_folder, settings_of
 
 _DEFAULT_THREADS = torch.get_num_threads()
+
+
+def run(arguments: Any) -> dict[str, Any]:
+    """Do the run that a command line of train.py asks for, and return what its result.json holds.
+
+    Nothing is returned if nothing was to be trained or evaluated.
+    """
+    warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
+    return execute(build_plan(arguments))
 
 
 def execute(plan: RunPlan) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """What carries out the cells of a sweep. Another engine is another class with the same one method."""
 
 import contextlib
-import importlib
 import io
 import os
 import sys
@@ -73,11 +72,11 @@ class ProcessRunner:
 
 def perform(cell: Cell, *, verbose: bool = False) -> None:
     """Do one run in this process; what it prints and warns of goes to its log.txt, to the console only if verbose."""
-    import train
     from experiments.runs.arguments import build_parser
+    from experiments.runs.session import run
+    from trainers.base.registering import import_strangers
 
-    for module in cell.modules:
-        importlib.import_module(module)
+    import_strangers(cell.modules)
     arguments = build_parser().parse_args(list(cell.arguments))
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())  # each run warns anew, as in a process of its own
@@ -86,7 +85,7 @@ def perform(cell: Cell, *, verbose: bool = False) -> None:
             stack.enter_context(contextlib.redirect_stdout(nowhere))
             stack.enter_context(contextlib.redirect_stderr(_ToStandardOutput()))
             stack.enter_context(_no_bars())
-        train.run(arguments)
+        run(arguments)
 
 
 class _ToStandardOutput(io.TextIOBase):

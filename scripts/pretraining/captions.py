@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scripts.pretraining.outlines import SHAPE_NAMES
+from datasets.outlines import SHAPE_NAMES
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 BACKGROUND_ALONE = "background"

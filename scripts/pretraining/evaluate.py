@@ -16,9 +16,9 @@ from torch import Tensor
 from amu_raft.backbones.aux_encoder import AuxEncoder, load_aux_encoder
 from amu_raft.backbones.residual_network import BasicBlock, ResidualNetwork
 from amu_raft.backbones.state_files import BUNDLED
+from datasets.outlines import SHAPE_NAMES
 from scripts.pretraining.captions import BACKGROUNDS, COLOURS, DIGIT_NAMES, DIGIT_TEMPLATE, OBJECTS, SHAPE_TEMPLATE
 from scripts.pretraining.make import AUX_FILE, CLIP_FILE
-from scripts.pretraining.outlines import SHAPE_NAMES
 from scripts.pretraining.renderings import draw_pool
 from scripts.pretraining.tiny_aux import INPUT_RESOLUTION, STEM_KERNEL, WIDTHS
 from scripts.pretraining.visual_tower import attention_logits, normalised

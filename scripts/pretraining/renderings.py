@@ -7,10 +7,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
+from datasets.outlines import SHAPE_NAMES, Points, random_pose, shape_outlines
 from scripts.pretraining.backgrounds import Colour, draw_background
 from scripts.pretraining.captions import BACKGROUND_ALONE, BACKGROUNDS, COLOURS, DIGIT_NAMES, OBJECTS, UNSAID
 from scripts.pretraining.glyphs import FONT_COUNT, glyph_mask
-from scripts.pretraining.outlines import SHAPE_NAMES, Points, random_pose, shape_outlines
 
 IMAGE_SIZE = 64
 DIGIT_SHARE, SHAPE_SHARE = 0.50, 0.42

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from datasets.outlines import SHAPE_NAMES, shape_outlines
 from scripts.pretraining.backgrounds import Colour, draw_background
 from scripts.pretraining.captions import BACKGROUNDS
 from scripts.pretraining.glyphs import FONT_COUNT, MANY_ALPHABETS_FONTS
-from scripts.pretraining.outlines import SHAPE_NAMES, shape_outlines
 from scripts.pretraining.renderings import IMAGE_SIZE, OVERSAMPLING, glyph_on_canvas, outlines_on_canvas
 
 GLYPH_SHARE, STROKE_SHARE = 0.50, 0.25

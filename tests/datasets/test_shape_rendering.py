@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from datasets import shape_rendering
+from datasets.outlines import SHAPE_NAMES, shape_outlines
 from datasets.shape_rendering import draw_shape
-from scripts.pretraining.outlines import SHAPE_NAMES, shape_outlines
 
 
 def pixels(*arguments: Any, **options: Any) -> Any:

@@ -22,7 +22,7 @@ def test_ninety_of_each_half_for_testing(make_cfg: Callable[..., Any], tmp_path:
 
 
 def test_the_classes_are_those_that_can_be_drawn() -> None:
+    from datasets.outlines import SHAPE_NAMES
     from datasets.shapes import Shapes
-    from scripts.pretraining.outlines import SHAPE_NAMES
 
     assert Shapes.names == SHAPE_NAMES

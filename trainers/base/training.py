@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from amu_raft.features.extraction import Features, progress
+from amu_raft.features.extraction import Features
 from amu_raft.features.frozen import memory_for_views
 from amu_raft.features.views import FeatureBatches, derive_seed
+from amu_raft.progress import progress
 from dassl.metrics import compute_accuracy
 from dassl.utils import MetricMeter, set_random_seed
 from dassl.utils.checkpoint import BEST_NAME

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from amu_raft.features.extraction import progress
+from amu_raft.progress import progress
 
 LIBRARIES = ("pillow", "torchvision", "torch")
 BLOCK = 1 << 20

@@ -8,7 +8,6 @@ from typing import Any
 
 from tabulate import tabulate
 
-from amu_raft.features.extraction import progress
 from amu_raft.features.store.layout import StoreFolder, last_use
 from amu_raft.features.store.tidying import (
     damage_of,
@@ -18,6 +17,7 @@ from amu_raft.features.store.tidying import (
     remove_leftovers,
     remove_locks,
 )
+from amu_raft.progress import progress
 
 HEADERS = ("key", "feature", "encoder", "shape", "type", "MiB", "last used")
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from typing import TypeVar
 
-from amu_raft.features.extraction import progress
+from amu_raft.progress import progress
 
 T = TypeVar("T")
 Look = Callable[[str], T]  # a function of a module, which workers find by its name

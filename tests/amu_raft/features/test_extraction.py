@@ -4,14 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from amu_raft.features.extraction import (
-    Features,
-    encode_batches,
-    encode_within_memory,
-    merge_batches,
-    part_for_cpu,
-    progress,
-)
+from amu_raft.features.extraction import Features, encode_batches, encode_within_memory, merge_batches, part_for_cpu
+from amu_raft.progress import progress
 
 CPU = torch.device("cpu")
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from clip import clip
 
+from datasets.outlines import SHAPE_NAMES
 from scripts.pretraining.captions import (
     BACKGROUNDS,
     COLOURS,
@@ -14,7 +15,6 @@ from scripts.pretraining.captions import (
     all_captions,
     matches,
 )
-from scripts.pretraining.outlines import SHAPE_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.outlines import SHAPE_NAMES, shape_outlines
 from scripts.pretraining import backgrounds, renderings, unlabelled
 from scripts.pretraining.backgrounds import LEAST_CONTRAST, draw_background
 from scripts.pretraining.captions import BACKGROUNDS, COLOURS, DIGIT_NAMES, OBJECTS, UNSAID
 from scripts.pretraining.glyphs import FONT_COUNT, glyph_mask
-from scripts.pretraining.outlines import SHAPE_NAMES, shape_outlines
 from scripts.pretraining.renderings import Scene, coarsened, draw_pool, draw_scene, glyph_on_canvas, random_scene
 
 

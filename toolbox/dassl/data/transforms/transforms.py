@@ -1,12 +1,14 @@
 """Building the transforms of ``cfg.INPUT``. Their order is fixed, whatever the order of the list."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from torchvision import transforms as T  # type: ignore[import-untyped]
 from torchvision.transforms import InterpolationMode  # type: ignore[import-untyped]
 from yacs.config import CfgNode
 
+from dassl.config.defaults import get_cfg_default
 from dassl.data.transforms.random_image import (
     Cutout,
     GaussianNoise,
@@ -68,6 +70,11 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
     for line, _ in steps:
         print(f"+ {line}")
     return T.Compose([step for _, step in steps])
+
+
+def usual_input(**changes: Any) -> SimpleNamespace:
+    """Return what ``transform_steps`` reads, with the toolbox's usual values but for the changes."""
+    return SimpleNamespace(**{**get_cfg_default().INPUT, **changes})
 
 
 def transform_steps(inp: Any, names: Sequence[str], *, is_train: bool) -> list[Step]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scripts.pretraining.outlines import POINTS_PER_OUTLINE, SHAPE_NAMES, random_pose, shape_outlines
+from datasets.outlines import POINTS_PER_OUTLINE, SHAPE_NAMES, random_pose, shape_outlines
 
 
 @pytest.mark.parametrize("name", SHAPE_NAMES)
