@@ -237,14 +237,23 @@ def _config_file(given: str | None, folder: Path, default: str, what: str) -> Pa
 
 def _trainer_file(given: str | None, trainer: str, backbone: str) -> Path | None:
     """Return the file given, else the one named after the backbone ("ViT-B/16" has vit_b16), else a default."""
-    folder = CONFIGS / "trainers" / trainer
-    if given is None and not folder.is_dir():
-        return None  # a trainer without files of its own runs on the defaults
+    folder = trainer_folder(trainer)
+    if folder is None:
+        return None if given is None else _config_file(given, CONFIGS / "trainers", given, f"{trainer} trainer")
     default = EMBEDDED_CONFIG
     if backbone and backbone != EMBEDDED_CONFIG:
         stem = config_stem(backbone)
         default = stem if (folder / f"{stem}.yaml").is_file() else FULL_SIZE_CONFIG
     return _config_file(given, folder, default, f"{trainer} trainer")
+
+
+def trainer_folder(trainer: str) -> Path | None:
+    """Return the folder of a trainer's YAML files, or of the one that it extends; None if it runs without files."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    names = [trainer, *(base.__name__ for base in TRAINER_REGISTRY.get(trainer).__mro__)]
+    folders = (CONFIGS / "trainers" / name for name in names)
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def config_stem(backbone: str) -> str:

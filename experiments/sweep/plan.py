@@ -1,6 +1,5 @@
 """From the axes to the cells: one per run, in the order in which they are done, each with train.py's command line."""
 
-import importlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 import yaml
 
 from experiments.runs.config import (
-    CONFIGS,
     EMBEDDED_CONFIG,
     FULL_SIZE_CONFIG,
     check_trainer,
     config_stem,
     is_method,
+    trainer_folder,
     trains_anything,
 )
 from experiments.sweep.axes import TRANSFER_SOURCE, Axes, dataset_file
@@ -34,9 +33,9 @@ def plan_cells(axes: Axes) -> list[Cell]:
     """
     import datasets  # noqa: F401  registers the data sets
     import trainers  # noqa: F401  registers the trainers
+    from trainers.base.registering import import_strangers
 
-    for module in axes.modules:
-        importlib.import_module(module)
+    import_strangers(axes.modules)
     for trainer in axes.trainers:
         check_trainer(trainer)
     jobs = {"grid": _grid, "transfer": _transfer, "base2new": _base_to_new, "evaluate": _evaluate}
@@ -148,8 +147,8 @@ def config_file(trainer: str, backbone: str) -> Path | None:
     Raises:
         ValueError: If it has files, but none for the backbone.
     """
-    folder = CONFIGS / "trainers" / trainer
-    if not folder.is_dir():
+    folder = trainer_folder(trainer)
+    if folder is None:
         return None
     file: Path = folder / f"{config_stem(backbone)}.yaml"
     if not file.is_file():

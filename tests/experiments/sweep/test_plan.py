@@ -1,9 +1,10 @@
-import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dassl.engine import TRAINER_REGISTRY
+from experiments.runs import config
 from experiments.sweep.axes import parse_axes
 from experiments.sweep.cell import Cell
 from experiments.sweep.plan import config_file, plan_cells
@@ -98,7 +99,7 @@ def test_evaluate_again() -> None:
         ({"backbones": ["rn51"]}, "no configuration of AMU for backbone 'rn51'; known are rn101, rn50"),
         (
             {"trainers": ["RAFT"], "backbones": ["ViT-B/16"]},
-            "RAFT for backbone 'ViT-B/16': RAFT needs CLIP's attention pooling",
+            "RAFT for backbone 'ViT-B/16': backbone 'ViT-B/16' has no attention pooling; backbones with one are tiny, RN50",
         ),
     ],
 )
@@ -113,9 +114,29 @@ def test_a_module_that_is_not_there() -> None:
 
 
 @pytest.mark.usefixtures("trainers_of_this_test")
-def test_a_trainer_takes_the_files_of_the_one_that_it_extends() -> None:
-    importlib.import_module("scripts.probes")
-    (cell,) = cells(trainers=["LinearProbe"], modules=["scripts.probes"], shots=[1], seeds=[1])
-    assert cell.folder.as_posix() == "out/digits/LinearProbe/tiny_1shots/seed1" and cell.modules == ("scripts.probes",)
-    file = config_file("LinearProbe", "tiny")
+@pytest.fixture
+def derived(trainers_of_this_test: None) -> str:
+    """A stranger's trainer that extends one of ours and has no files."""
+    base = TRAINER_REGISTRY.get("ZeroshotCLIP")
+    TRAINER_REGISTRY.register(type("Derived", (base,), {}))
+    return "Derived"
+
+
+def test_a_trainer_takes_the_files_of_the_one_that_it_extends(derived: str) -> None:
+    (cell,) = cells(trainers=[derived], shots=[1], seeds=[1])
+    assert cell.folder.as_posix() == "out/digits/Derived/tiny_0shots/seed1"
+    file = config_file(derived, "tiny")
     assert file is not None and file.parts[-2:] == ("ZeroshotCLIP", "tiny.yaml")
+
+
+def test_a_method_without_files_runs_on_any_backbone(
+    trainers_of_this_test: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "trainers").mkdir()
+    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    config_file.cache_clear()
+    (cell,) = cells(trainers=["GDA"], backbones=["vit_b16"], shots=[1], seeds=[1])
+    config_file.cache_clear()
+    assert cell.folder.as_posix() == "out/digits/GDA/vit_b16_1shots/seed1" and cell.config == "vit_b16"
+    words = list(cell.arguments)
+    assert words[words.index("--backbone") + 1] == "ViT-B/16" and "--config-file" not in words
