@@ -8,11 +8,14 @@ import pytest
 import yaml
 
 from amu_raft.backbones.clip_backbone import available_backbones
+from amu_raft.methods import Method, get_method, method_names
 from experiments.runs import config
-from experiments.runs.config import leaves
+from experiments.runs.tree import as_literal, leaves
+from trainers.base.settings import recipe_keys
 
 FOLDER = config.CONFIGS / "trainers"
-TRAINERS = {"AMU": "amu", "RAFT": "raft", "ZeroshotCLIP": "zeroshot"}
+TRAINERS = sorted(path.name for path in FOLDER.iterdir())
+SCRIPTS = {"AMU": "amu", "RAFT": "raft", "ZeroshotCLIP": "zeroshot"}  # those that the papers' own scripts run
 FULL_SIZE = [name for name in available_backbones() if name != "tiny"]
 OTHER_SIDES = {"RN50x4": 288, "RN50x16": 384, "RN50x64": 448, "ViT-L/14@336px": 336}
 BY_BACKBONE = {"MODEL.BACKBONE.NAME", "INPUT.SIZE", "DATALOADER.TEST.BATCH_SIZE", "TRAIN.VIEWS"}
@@ -33,9 +36,22 @@ def header(path: Path) -> list[str]:
     return lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
 
 
+def test_every_method_has_files() -> None:
+    assert method_names() == TRAINERS
+
+
+def accepts(kind: type[Method], backbone: str) -> bool:
+    try:
+        kind.check(kind.Settings(), kind.recipe, backbone)
+    except ValueError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_every_official_backbone_has_a_file(trainer: str) -> None:
-    wanted = {name for name in FULL_SIZE if trainer != "RAFT" or name.startswith("RN")}
+    wanted = {name for name in FULL_SIZE if accepts(get_method(trainer), name)}
+    assert len(wanted) == (5 if trainer == "RAFT" else len(FULL_SIZE))
     files = {path.stem: values(path)["MODEL.BACKBONE.NAME"] for path in TRAINER_FILES if path.parent.name == trainer}
     assert set(files.values()) == wanted and len(files) == len(wanted)
     for stem, name in files.items():
@@ -63,7 +79,12 @@ def test_full_size_files_differ_only_in_what_the_backbone_decides(path: Path) ->
 def test_a_file_is_headed_by_its_command_its_sources_and_what_is_published(path: Path) -> None:
     lines, trainer = header(path), path.parent.name
     shots = "" if trainer == "ZeroshotCLIP" else "SHOTS "
-    assert lines[1] == f"#   DATA=/path/to/data bash scripts/{TRAINERS[trainer]}/main.sh DATASET {shots}{path.stem}"
+    command = (
+        f"python -m scripts.sweep --trainers {trainer} --datasets DATASET --backbones {path.stem} --root /path/to/data"
+    )
+    if trainer in SCRIPTS:
+        command = f"DATA=/path/to/data bash scripts/{SCRIPTS[trainer]}/main.sh DATASET {shots}{path.stem}"
+    assert lines[1] == f"#   {command}"
     assert lines[2].startswith("# Values: ")
     published = [line for line in lines if line.startswith("# Published")]
     assert len(published) == 1
@@ -73,6 +94,21 @@ def test_a_file_is_headed_by_its_command_its_sources_and_what_is_published(path:
     else:
         assert ("no figure" in published[0]) == (not figures)
         assert not figures or "AMU-Tuning" in published[0]
+
+
+@pytest.mark.parametrize("name", ["tiny", "RN50"])
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_file_says_what_the_methods_recipe_says(trainer: str, name: str) -> None:
+    kind, found = get_method(trainer), {}
+    for key, value in values(FOLDER / trainer / f"{name.lower()}.yaml").items():
+        found[key] = as_literal(value) if isinstance(value, str) else value
+    unused = () if kind.learns == "gradient" else ("OPTIM", "DATALOADER.TRAIN")
+    if found["INPUT.TRANSFORMS"] == ["normalize"]:  # no augmented image is looked at
+        unused = (*unused, "INPUT.TRANSFORMS")
+    for key, value in recipe_keys(kind, name).items():
+        if key in found and not key.startswith(unused):
+            stated = tuple(found[key]) if isinstance(found[key], list) else found[key]
+            assert str(stated) == str(tuple(value) if isinstance(value, list) else value), key
 
 
 def test_the_published_table_of_amu_is_whole() -> None:

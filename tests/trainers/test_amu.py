@@ -1,5 +1,3 @@
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,30 +6,26 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-import trainers.amu
 from amu_raft.backbones.preprocess import unit_rows
 from amu_raft.features.extraction import encode_batches, merge_batches
 from amu_raft.features.views import ViewDataset
 from amu_raft.methods.amu.adapter import average_views, initial_weight
 from amu_raft.methods.amu.fusion import UNCERTAINTY_KINDS, fuse_logits, standardize_logits
-from amu_raft.methods.raft.losses import amu_loss
+from amu_raft.methods.amu.losses import amu_loss
 from amu_raft.methods.schedules import cosine_table
-from dassl.data.datasets import DATASET_REGISTRY
-from datasets.image_folder import ImageFolder
-from tests.datasets.miniatures.common import build_miniature
+from trainers.amu import AMU
 
 Train = Callable[..., Any]
 UNBALANCED = {"ant": 20, "bee": 4, "cat": 6}  # half of each class is training: 10, 2 and 3 images
 
 
 def started(trainer: Any) -> Any:
-    trainer._choose_batches()
     trainer.start_method()
     return trainer
 
 
 def start_weight(trainer: Any) -> torch.Tensor:
-    weight: torch.Tensor = started(trainer).adapter.fc.weight.detach()
+    weight: torch.Tensor = started(trainer).method.adapter.fc.weight.detach()
     return weight
 
 
@@ -56,7 +50,7 @@ def test_every_uncertainty_kind_reaches_the_decision(kind: str, build: Train) ->
     with torch.no_grad():
         expected = fuse_logits(branches["zero_shot"], branches["aux"], fusion_alpha=4.0, kind=kind, power=0.7)
     assert torch.equal(trainer.decide(branches), expected)
-    assert trainer.method_outcome() == {
+    assert trainer.method.facts() == {
         "fusion_alpha": 4.0,
         "uncertainty": kind,
         "uncertainty_power": 0.7,
@@ -77,7 +71,7 @@ def test_the_auxiliary_branch(build: Train) -> None:
     released, paper = (started(build("AMU", "TRAINER.AMU.STANDARDIZE_AUX", flag)) for flag in ("True", "False"))
     features, _ = next(encoded(paper, "test"))
     with torch.no_grad():
-        raw = unit_rows(features["aux"]) @ paper.adapter.fc.weight.t()
+        raw = unit_rows(features["aux"]) @ paper.method.adapter.fc.weight.t()
         torch.testing.assert_close(paper.branch_logits(features)["aux"], raw)
         torch.testing.assert_close(released.branch_logits(features)["aux"], standardize_logits(raw))
 
@@ -131,7 +125,7 @@ def test_every_start_trains(how: str, train_main: Train) -> None:
 def test_one_step_is_the_papers(build: Train) -> None:
     """AdamW on lambda * CE(s, y) + (1 - lambda) * CE(s_aux, y), with the rate of the cosine at each iteration."""
     trainer = started(build("AMU", "TRAINER.AMU.LOSS_LAMBDA", "0.2"))
-    twin = torch.nn.Parameter(trainer.adapter.fc.weight.detach().clone())
+    twin = torch.nn.Parameter(trainer.method.adapter.fc.weight.detach().clone())
     optimizer = torch.optim.AdamW([twin], lr=3e-3, weight_decay=0.01, eps=1e-4)
     rates = cosine_table(3e-3, total_steps=8)
     trainer.before_epoch()
@@ -147,7 +141,7 @@ def test_one_step_is_the_papers(build: Train) -> None:
         optimizer.zero_grad()
         loss.total.backward()
         optimizer.step()
-        torch.testing.assert_close(trainer.adapter.fc.weight, twin, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(trainer.method.adapter.fc.weight, twin, rtol=1e-5, atol=1e-7)
     assert trainer.batch_idx == 1
 
 
@@ -165,8 +159,8 @@ def test_a_vision_transformer_will_do(tiny_clip: Any, train_main: Train, tmp_pat
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("UNCERTAINTY", "kurt", "unknown TRAINER.AMU.UNCERTAINTY 'kurt'; choose from kurtosis, moment"),
-        ("INIT", "zeros", "unknown TRAINER.AMU.INIT 'zeros'; choose from class_mean, released, random"),
+        ("UNCERTAINTY", "kurt", "TRAINER.AMU.UNCERTAINTY is 'kurt'; choose from kurtosis, moment"),
+        ("INIT", "zeros", "TRAINER.AMU.INIT is 'zeros'; choose from class_mean, released, random"),
         ("AUGMENT_EPOCH", "0", "TRAINER.AMU.AUGMENT_EPOCH must be at least 1, got 0"),
         ("UNCERTAINTY_POWER", "-1.0", "uncertainty power must be >= 0 and finite, got -1.0"),
         ("LOSS_LAMBDA", "1.5", "must lie in [0, 1], got 1.5"),
@@ -179,154 +173,9 @@ def test_bad_settings(key: str, value: str, message: str, train_main: Train) -> 
 
 
 def test_names_are_checked_before_anything_is_loaded(build: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainers.amu.AMU, "build_data_loader", lambda self: pytest.fail("too late"))
-    with pytest.raises(ValueError, match=r"unknown TRAINER\.AMU\.UNCERTAINTY"):
+    monkeypatch.setattr(AMU, "build_data_loader", lambda self: pytest.fail("too late"))
+    with pytest.raises(ValueError, match=r"^TRAINER\.AMU\.UNCERTAINTY is 'kurt'"):
         build("AMU", "TRAINER.AMU.UNCERTAINTY", "kurt")
-
-
-# ------------------------------------------------------------------------------------------------------ other classes
-
-
-def evaluated(train_main: Train, model: Path, *argv: str, **folders: Path) -> Any:
-    run = train_main("AMU", "--eval-only", "--model-dir", str(model), *argv, **folders)
-    assert run.status == 0, run.err
-    return run
-
-
-def known_of(run: Any) -> tuple[int, int]:
-    return run.result["known_classes"], run.result["num_classes"]
-
-
-def test_the_run_folder_names_its_classes(finished: Train) -> None:
-    content = json.loads((finished("AMU").folder / "classes.json").read_text())
-    names = ["bear", "red_fox", "sea lion"]
-    assert content == {"class_keys": names, "classnames": names} and known_of(finished("AMU")) == (3, 3)
-
-
-def test_another_data_set_with_some_of_the_classes(
-    finished: Train, build: Train, make_images: Any, train_main: Train, tmp_path: Path
-) -> None:
-    model = finished("AMU").folder
-    root = make_images(tmp_path / "data", {"ape": 6, "bear": 6, "cat": 6, "sea lion": 6})
-    run = evaluated(train_main, model, root=root)
-    assert known_of(run) == (2, 4) and "adapter knows 2 of 4 classes: zero-shot CLIP decides the others" in run.out
-    trainer = build("AMU", root=root)
-    trainer.load_model(str(model), epoch=4)
-    weight = torch.load(model / "adapter" / "model.pth.tar-4", weights_only=True)["state_dict"]["fc.weight"]
-    features, _ = next(encoded(trainer, "test"))
-    with torch.no_grad():
-        found = trainer.branch_logits(features)
-        aux = standardize_logits(unit_rows(features["aux"]) @ weight[[0, 2]].t())
-        expected = torch.zeros_like(found["zero_shot"])
-        expected[:, [1, 3]] = aux
-        torch.testing.assert_close(found["aux"], expected)
-        fused = fuse_logits(found["zero_shot"], expected, fusion_alpha=4.0, kind="kurtosis", power=0.4)
-        torch.testing.assert_close(found["fused"], fused)
-
-
-def test_the_halves_of_base_to_new(make_images: Any, train_main: Train, tmp_path: Path) -> None:
-    root = make_images(tmp_path / "data", dict.fromkeys(("ant", "bee", "cat", "dog", "elk"), 6))
-    subset = "DATASET.SUBSAMPLE_CLASSES"
-    model = train_main("AMU", subset, "base", root=root).folder
-    base, new, whole = (evaluated(train_main, model, subset, half, root=root) for half in ("base", "new", "all"))
-    assert [known_of(run) for run in (base, new, whole)] == [(3, 3), (0, 2), (3, 5)]
-    assert "adapter knows 3 of 3 classes\n" in base.out
-    assert "adapter knows 0 of 2 classes: zero-shot CLIP decides\n" in new.out
-    plain = train_main("ZeroshotCLIP", subset, "new", root=root)
-    assert new.result["per_class_accuracy"] == plain.result["per_class_accuracy"]
-    assert new.result["branches"]["fused"] == plain.result["accuracy"] == new.result["zero_shot_accuracy"]
-
-
-def test_nothing_known_is_zero_shot_to_the_bit(finished: Train, build: Train, make_images: Any, tmp_path: Path) -> None:
-    root = make_images(tmp_path / "data", {"ape": 6, "cat": 6})
-    trainer, plain = build("AMU", root=root), build("ZeroshotCLIP", root=root)
-    trainer.load_model(str(finished("AMU").folder), epoch=4)
-    found, _ = trainer.collect_branches("test", trainer.test_loader)
-    expected, _ = plain.collect_branches("test", plain.test_loader)
-    assert torch.equal(trainer.decide(found), plain.decide(expected))
-
-
-class KeyedFolder(ImageFolder):
-    """Class keys in the manner of ImageNet: names may change or repeat, keys do not."""
-
-    keys: tuple[str, ...] = ("n3", "n1", "n2")
-
-    @property
-    def class_keys(self) -> list[str]:
-        return list(self.keys)
-
-
-@pytest.fixture
-def keyed() -> Iterator[type[KeyedFolder]]:
-    data = type("KeyedFolder", (KeyedFolder,), {})
-    DATASET_REGISTRY.register(data, force=True)
-    yield data
-    DATASET_REGISTRY._objects.pop("KeyedFolder")
-
-
-def test_imagenet_and_its_variants(train_main: Train, tmp_path: Path) -> None:
-    for name in ("ImageNet", "ImageNetV2", "ImageNetA"):
-        build_miniature(name, tmp_path)
-
-    def on(data: str) -> list[str]:
-        return ["--dataset-config-file", data, "--config-file", "tiny"]
-
-    trained = train_main("AMU", *on("imagenet"), root=tmp_path)
-    assert trained.status == 0, trained.err
-    keys = json.loads((trained.folder / "classes.json").read_text())["class_keys"]
-    assert len(set(keys)) == 12 and all(key.startswith("n0") for key in keys)
-    for data, classes in (("imagenet", 12), ("imagenetv2", 12), ("imagenet_a", 6)):
-        run = evaluated(train_main, trained.folder, *on(data), root=tmp_path)
-        assert known_of(run) == (classes, classes) and f"adapter knows {classes} of {classes} classes\n" in run.out
-        assert run.result["accuracy"] > run.result["zero_shot_accuracy"]  # rows in wrong places would guess
-
-
-def test_keys_tell_classes_apart_and_not_names(keyed: Any, train_main: Train, make_images: Any, tmp_path: Path) -> None:
-    model = train_main("AMU", "DATASET.NAME", "KeyedFolder").folder
-    assert json.loads((model / "classes.json").read_text())["class_keys"] == ["n3", "n1", "n2"]
-    same = evaluated(train_main, model, "DATASET.NAME", "KeyedFolder")
-    assert known_of(evaluated(train_main, model)) == (0, 3)  # plain ImageFolder has names for keys
-    keyed.keys = ("n2", "n9", "n3")
-    root = make_images(tmp_path / "data", {"bear": 6, "red_fox": 6, "sea lion": 6})
-    assert known_of(same) == (3, 3) and known_of(
-        evaluated(train_main, model, "DATASET.NAME", "KeyedFolder", root=root)
-    ) == (2, 3)
-    keyed.keys = ("n1", "n2")
-    run = train_main("AMU", "DATASET.NAME", "KeyedFolder")
-    assert run.status == 1 and "class_keys of data set KeyedFolder are 2, but it has 3 classes" in run.error
-
-
-def test_a_folder_that_does_not_name_its_classes(
-    finished: Train, train_main: Train, make_images: Any, tmp_path: Path
-) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(finished("AMU").folder, model)
-    (model / "classes.json").unlink()
-    run = evaluated(train_main, model)
-    assert run.result["accuracy"] == finished("AMU").result["accuracy"] and known_of(run) == (3, 3)
-    assert f"{model} has no classes.json: the adapter's rows are taken for the data set's classes in order" in run.out
-    two = make_images(tmp_path / "data", {"a": 4, "b": 4})
-    run = train_main("AMU", "--eval-only", "--model-dir", str(model), root=two)
-    assert run.status == 1 and "it must fit the 2 classes of the data set" in run.error
-    assert "fc.weight (3, 192) instead of (2, 192)" in run.error
-
-
-def test_a_class_list_that_does_not_fit_the_adapter(finished: Train, train_main: Train, tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(finished("AMU").folder, model)
-    (model / "classes.json").write_text('{"class_keys": ["bear", "cat"]}')
-    run = train_main("AMU", "--eval-only", "--model-dir", str(model))
-    assert run.status == 1 and "fc.weight (3, 192) instead of (2, 192)" in run.error
-
-
-def test_training_forgets_the_classes_of_a_loaded_adapter(finished: Train, build: Train, tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(finished("AMU").folder, model)
-    (model / "classes.json").write_text('{"class_keys": ["sea lion", "bear", "x"]}')
-    trainer = build("AMU")
-    trainer.load_model(str(model), epoch=4)
-    assert trainer.num_known == 2
-    assert started(trainer).known_classes is None and trainer.num_known == 3
 
 
 def test_the_aux_encoder_is_part_of_the_settings(build: Train) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from amu_raft.methods.amu.tuning import FusionSettings, fusion_accuracies
+from amu_raft.methods.amu.tuning import FusionSettings, configured_fusion, fusion_accuracies, read_grid
 from amu_raft.methods.selection import beyond_chance
-from trainers.amu_tuning import read_grid
 
 Train = Callable[..., Any]
 TUNE = "TRAINER.AMU.TUNE"
+CONFIGURED = "fusion_alpha 4, uncertainty kurtosis, uncertainty_power 0.4, standardize_aux True as configured: "
 LAMBDAS = ("TRAINER.AMU.TUNE_LAMBDAS", "0, 1")
 
 
@@ -34,22 +34,23 @@ def far_better(trainer: Any, place: tuple[int, ...], monkeypatch: pytest.MonkeyP
         table[place] = 100.0
         return table
 
-    monkeypatch.setattr("trainers.amu_tuning.fusion_accuracies", scripted)
+    monkeypatch.setattr("amu_raft.methods.amu.tuning.fusion_accuracies", scripted)
 
 
 def test_the_surface_is_the_models_own_on_validation_images(build: Train) -> None:
     trainer = trained(build("AMU", TUNE, "post_hoc", "TRAINER.AMU.TUNE_ALPHAS", "0, 0.5, 2"))
     loader, trainer.test_loader = trainer.test_loader, None  # out of reach
-    trainer.before_test("test")
+    trainer.choose()
     trainer.test_loader = loader
     branches, labels = trainer.collect_branches("val", trainer.val_loader)
-    grid = read_grid(trainer.settings)
+    grid = read_grid(trainer.method.settings)
     assert grid.fusion_alpha == [0.0, 2.0, 4.0, 8.0] and grid.uncertainty[0] == "kurtosis"
     expected = fusion_accuracies(branches["zero_shot"], branches["aux"], labels, grid)
     assert torch.equal(trainer.tuning.accuracies, expected)
     default = FusionSettings(4.0, "kurtosis", 0.4)
     assert trainer.tuning.place == beyond_chance(expected, 6, grid.place_of(default))
-    assert trainer.trained_fusion == default and trainer.fusion == FusionSettings(**trainer.tuning.chosen)
+    assert configured_fusion(trainer.method.settings) == default
+    assert trainer.method.choices == {**trainer.tuning.chosen, "standardize_aux": True}
 
 
 def test_what_is_chosen_decides_and_is_recorded(build: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,34 +86,34 @@ def test_training_goes_on_with_the_configured_fusion(train_main: Train, finished
 
 def test_lambda_is_chosen_by_training_with_each(build: Train, train_main: Train) -> None:
     trainer = trained(build("AMU", TUNE, "all", *LAMBDAS, "DATASET.VALIDATION", "full"))
-    trainer.before_test("test")
+    trainer.choose()
     tuning = trainer.tuning
     assert list(tuning.axes) == ["loss_lambda", "fusion_alpha", "uncertainty", "uncertainty_power"]
     assert list(tuning.axes["loss_lambda"]) == [0.0, 0.35, 1.0]
-    assert tuning.accuracies.shape == (3, 7, 4, 3) and tuning.chosen["loss_lambda"] == trainer.loss_lambda
+    assert tuning.accuracies.shape == (3, 7, 4, 3) and tuning.chosen["loss_lambda"] == trainer.method.loss_lambda
     for index, value in enumerate((0.0, 0.35, 1.0)):
         alone = trained(build("AMU", TUNE, "off", "TRAINER.AMU.LOSS_LAMBDA", str(value)))
         branches, labels = alone.collect_branches("val", alone.val_loader)
-        expected = fusion_accuracies(branches["zero_shot"], branches["aux"], labels, read_grid(trainer.settings))
+        expected = fusion_accuracies(branches["zero_shot"], branches["aux"], labels, read_grid(trainer.method.settings))
         assert torch.equal(tuning.accuracies[index], expected)
-        if value == trainer.loss_lambda:  # the trial and the training that follows go through the same steps
-            assert torch.equal(alone.adapter.fc.weight, trainer.adapter.fc.weight)
+        if value == trainer.method.loss_lambda:  # the trial and the training that follows go through the same steps
+            assert torch.equal(alone.method.adapter.fc.weight, trainer.method.adapter.fc.weight)
 
 
 def test_a_clearly_better_lambda_is_trained_with(build: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = build("AMU", TUNE, "all", *LAMBDAS)
     order = iter([0.0, 0.0, 100.0])
     monkeypatch.setattr(
-        "trainers.amu_tuning.fusion_accuracies",
+        "amu_raft.methods.amu.tuning.fusion_accuracies",
         lambda *_: torch.full((7, 4, 3), next(order, 100.0), dtype=torch.float64),
     )
     trained(trainer)
-    assert trainer.loss_lambda == 1.0
+    assert trainer.method.loss_lambda == 1.0
     alone = trained(build("AMU", TUNE, "off", "TRAINER.AMU.LOSS_LAMBDA", "1.0"))
-    assert torch.equal(alone.adapter.fc.weight, trainer.adapter.fc.weight)
+    assert torch.equal(alone.method.adapter.fc.weight, trainer.method.adapter.fc.weight)
     assert trainer.optim.state_dict()["state"][0]["step"] == 4 * 2  # nothing is left of the trials
-    trainer.before_test("test")
-    assert trainer.tuning.chosen["loss_lambda"] == 1.0 and trainer.method_outcome()["loss_lambda"] == 1.0
+    trainer.choose()
+    assert trainer.tuning.chosen["loss_lambda"] == 1.0 and trainer.method.facts()["loss_lambda"] == 1.0
 
 
 def test_a_tuned_run_resumes_and_repeats(train_main: Train, figures_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +152,7 @@ def chosen_run(train_main: Train, monkeypatch: pytest.MonkeyPatch) -> Any:
         return table
 
     with monkeypatch.context() as patch:
-        patch.setattr("trainers.amu_tuning.fusion_accuracies", scripted)
+        patch.setattr("amu_raft.methods.amu.tuning.fusion_accuracies", scripted)
         run = train_main("AMU", TUNE, "all", *LAMBDAS)
     assert run.status == 0, run.err
     return run
@@ -200,7 +201,7 @@ def test_without_validation_images_nothing_is_chosen(
     for part in ("train", "test"):
         make_images(tmp_path / "data" / part, {"a": 2, "b": 2})
     run = train_main("AMU", TUNE, tune, root=tmp_path / "data")
-    assert "stay as configured: the data set has no validation images of its own" in run.out
+    assert CONFIGURED + "the data set has no validation images of its own" in run.out
     assert run.result["protocol"]["selected_on"] == "none" and "tuning" not in run.result
     assert run.result["fusion_alpha"] == 4.0
 
@@ -211,13 +212,13 @@ def test_no_known_class_leaves_nothing_to_fuse(
     root = make_images(tmp_path / "data", {"ape": 6, "cat": 6})
     model = ["--eval-only", "--model-dir", str(finished("AMU").folder)]
     run = train_main("AMU", *model, TUNE, "post_hoc", root=root)
-    assert run.status == 0 and "stay as configured: no class is known" in run.out
+    assert run.status == 0 and CONFIGURED + "no class is known" in run.out
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        (TUNE, "on", "unknown TRAINER.AMU.TUNE 'on'; choose from off, post_hoc, all, kept"),
+        (TUNE, "on", "TRAINER.AMU.TUNE is 'on'; choose from off, post_hoc, all, kept"),
         ("TRAINER.AMU.TUNE_ALPHAS", "1, two", "TRAINER.AMU.TUNE_ALPHAS is a list of numbers"),
         ("TRAINER.AMU.TUNE_POWERS", "-1", "TRAINER.AMU.TUNE_POWERS has -1.0; numbers from 0 to inf are accepted"),
         ("TRAINER.AMU.TUNE_LAMBDAS", "0.5, 1.5", "TRAINER.AMU.TUNE_LAMBDAS has 1.5; numbers from 0 to 1 are accepted"),
@@ -231,5 +232,6 @@ def test_bad_settings(key: str, value: str, message: str, train_main: Train) -> 
 
 def test_lambda_needs_cached_views(train_main: Train) -> None:
     run = train_main("AMU", TUNE, "all", "TRAIN.VIEWS", "online")
-    assert run.status == 1 and "set TRAIN.VIEWS to a number of views, or TUNE to post_hoc" in run.error
+    assert run.status == 1 and 'TRAINER.AMU.TUNE "all" trains once for each lambda' in run.error
+    assert 'set TRAIN.VIEWS to a number of views, or choose "post_hoc"' in run.error
     assert train_main("AMU", TUNE, "post_hoc", "TRAIN.VIEWS", "online").status == 0

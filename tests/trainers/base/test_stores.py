@@ -12,13 +12,11 @@ import torch
 from yacs.config import CfgNode
 
 from amu_raft.features.store import DEFAULT_LIMIT, default_folder
-from trainers.amu import AMU
-from trainers.raft import RAFT
-from trainers.stores import check_feature_settings, code_of, feature_settings, open_store
+from trainers.base.stores import check_feature_settings, feature_settings, open_store
 from trainers.zsclip import ZeroshotCLIP
 
 Train = Callable[..., Any]
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def settings(**values: Any) -> CfgNode:
@@ -195,20 +193,3 @@ def test_an_evaluation_takes_over_the_precision_of_maps(train_main: Train, tmp_p
     assert run.status == 0, run.err
     assert run.result["cfg"]["FEATURES"]["MAPS_PREC"] == "fp32" and run.result["cfg"]["FEATURES"]["STORE"] == ""
     assert run.result["accuracy"] == model.result["accuracy"]
-
-
-# ---------------------------------------------------------------------------------------------------------------- code
-
-
-def test_only_the_projects_trainers_share_what_they_store() -> None:
-    assert [code_of(trainer.encode) for trainer in (AMU, RAFT, ZeroshotCLIP)] == [None] * 3
-
-    class Flipped(ZeroshotCLIP):
-        def encode(self, images: Any, names: Any = None) -> Any:
-            return super().encode(images.flip(3), names)
-
-    class Inherited(AMU):
-        pass
-
-    assert code_of(Flipped.encode) == code_of(Flipped.encode) is not None
-    assert code_of(Inherited.encode) is None

@@ -1,4 +1,4 @@
-"""The base of the trainers, tried out by the smallest of them where one is needed."""
+"""What a run is made of before anything is learned."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -13,8 +13,7 @@ from amu_raft.backbones.aux_encoder import load_aux_encoder
 from amu_raft.backbones.clip_backbone import load_clip
 from amu_raft.features.views import ViewDataset
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
-from trainers import few_shot
-from trainers.few_shot import batch_accuracy
+from trainers.base import construction
 
 Train = Callable[..., Any]
 
@@ -67,7 +66,7 @@ def test_classes_of_the_same_name_are_noted_once(
 def test_sentences_are_looked_for_before_clip_is_loaded(
     train_main: Train, strangers_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(few_shot, "load_clip", lambda *args, **kwargs: pytest.fail("too late"))
+    monkeypatch.setattr(construction, "load_clip", lambda *args, **kwargs: pytest.fail("too late"))
     arguments = ("AMU", "DATASET.NAME", "StrangersData", "TRAINER.AMU.PROMPTS", "gpt3")
     assert "data set StrangersData has no file of GPT-3 sentences" in train_main(*arguments).error
     strangers_data.prompt_file, strangers_data.prompt_path = "prompt.json", tmp_path / "prompt.json"
@@ -92,8 +91,8 @@ def test_the_place_of_weights_reaches_both_encoders_and_is_no_setting(
 
         return loaded
 
-    monkeypatch.setattr("trainers.few_shot.load_clip", noting(load_clip))
-    monkeypatch.setattr("trainers.amu.load_aux_encoder", noting(load_aux_encoder))
+    monkeypatch.setattr("trainers.base.construction.load_clip", noting(load_clip))
+    monkeypatch.setattr("trainers.base.construction.load_aux_encoder", noting(load_aux_encoder))
     build("AMU", "MODEL.WEIGHTS", "/my/weights")
     build("AMU")
     assert asked == ["/my/weights", "/my/weights", None, None]
@@ -108,8 +107,8 @@ def test_the_place_of_weights_reaches_both_encoders_and_is_no_setting(
 def test_encoder_layers_agree_and_are_told_apart_in_the_store(trainer: str, build: Train, tmp_path: Path) -> None:
     store = ("FEATURES.STORE", str(tmp_path / "store"), "FEATURES.MAPS_PREC", "fp32")
     folded, plain = (build(trainer, *store, *layers) for layers in ((), ("MODEL.ENCODER_LAYERS", "plain")))
-    both = [each.encoders.features_of(each.dm.test_loader.dataset, title="encode") for each in (folded, plain)]
-    assert both[0].entries.keys() == both[1].entries.keys() == folded.identities().keys()
+    both = [each.frozen.features_of(each.dm.test_loader.dataset, title="encode") for each in (folded, plain)]
+    assert both[0].entries.keys() == both[1].entries.keys() == folded.encoders.identities().keys()
     for name in both[0].entries:
         assert both[0].entries[name].folder != both[1].entries[name].folder
         found, expected = (features.load(name) for features in both)
@@ -125,32 +124,9 @@ def test_unknown_encoder_layers(trainer: str, train_main: Train) -> None:
     assert run.error == "error: unknown MODEL.ENCODER_LAYERS 'fast'; choose from folded, plain"
 
 
-def test_batch_accuracy_by_hand() -> None:
-    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0]], requires_grad=True)
-    assert batch_accuracy(logits, torch.tensor([0, 0, 0])) == pytest.approx(200 / 3)
-
-
-def test_an_anomaly_names_epoch_and_batch_counted_from_one(build: Train) -> None:
-    trainer = build("AMU")
-    trainer.epoch, trainer.batch_idx = 6, 0
-    trainer.detect_anomaly(torch.tensor(1e30))
-    for value in (float("nan"), float("inf"), -float("inf")):
-        with pytest.raises(FloatingPointError, match=f"loss is {value} at epoch 7, batch 1; try a smaller OPTIM.LR"):
-            trainer.detect_anomaly(torch.tensor(value))
-
-
-@pytest.mark.parametrize(("batch", "sizes"), [("4", [4, 2]), ("6", [6]), ("64", [6]), ("1", [1] * 6)])
-def test_no_image_of_an_epoch_is_lost(batch: str, sizes: list[int], build: Train) -> None:
-    for views in ("2", "online"):
-        trainer = build("AMU", "DATALOADER.TRAIN_X.BATCH_SIZE", batch, "TRAIN.VIEWS", views)
-        trainer._choose_batches()
-        assert [len(found["label"]) for found in trainer.train_loader_x] == sizes
-        assert len(trainer.train_loader_x) == trainer.steps_per_epoch == len(sizes)
-
-
 def test_cached_views_differ_and_are_the_encoded_images(build: Train) -> None:
     trainer = build("AMU", "TRAIN.VIEWS", "3")
-    stored = trainer.train_views(3)
+    stored = trainer.training.views_of(3)
     assert stored.labels_of_images.tolist() == [item.label for item in trainer.dm.dataset.train_x]
     assert stored.labels.tolist() == 3 * stored.labels_of_images.tolist()
     views = ViewDataset(trainer.dm.train_loader_x.dataset, num_views=3, seed=trainer.cfg.SEED)
@@ -159,23 +135,8 @@ def test_cached_views_differ_and_are_the_encoded_images(build: Train) -> None:
         found = stored.load(name)
         assert found.shape == (18, width) and torch.equal(found, expected[name])
         assert not torch.allclose(found[:6], found[6:12])
-    plain = build("AMU", "INPUT.TRANSFORMS", "('normalize',)").train_views(2).load("clip")
+    plain = build("AMU", "INPUT.TRANSFORMS", "('normalize',)").training.views_of(2).load("clip")
     assert torch.equal(plain[:6], plain[6:])  # without augmentation all views are one
-
-
-def test_epochs_take_turns_with_the_views_in_new_orders(build: Train) -> None:
-    trainer = build("AMU")
-    trainer._choose_batches()
-    shown = []
-    for trainer.epoch in range(3):
-        trainer.before_epoch()
-        shown.append(torch.cat([batch["clip"] for batch in trainer.train_loader_x]))
-    views = trainer.train_loader_x.features["clip"]
-    for epoch, found in enumerate(shown):
-        view = views.take(epoch % 2, torch.arange(6))
-        assert sorted(found.sum(dim=1).tolist()) == sorted(view.sum(dim=1).tolist())
-        assert not torch.equal(found, view)
-    assert not torch.equal(shown[0], shown[2])  # the same view
 
 
 def test_views_do_not_depend_on_what_was_drawn_before(build: Train, tmp_path: Path) -> None:
@@ -183,7 +144,7 @@ def test_views_do_not_depend_on_what_was_drawn_before(build: Train, tmp_path: Pa
     for number in range(2):
         trainer = build("RAFT", "FEATURES.STORE", str(tmp_path / str(number)))
         torch.manual_seed(77 * number)
-        features = trainer.train_views(2)
+        features = trainer.training.views_of(2)
         drawn.append({name: features.load(name) for name in ("clip", "maps")})
     assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
 
@@ -192,25 +153,10 @@ def test_extraction_leaves_the_random_numbers_of_the_run_alone(build: Train, tmp
     """A run whose features are stored already must draw what the first one drew."""
     trainer = build("AMU", "FEATURES.STORE", str(tmp_path / "store"), "DATALOADER.NUM_WORKERS", "1")
     before = states()
-    trainer.train_views(2)
+    trainer.training.views_of(2)
     trainer.collect_branches("test", trainer.test_loader)
     assert states() == before
 
 
 def states() -> list[Any]:
     return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # type: ignore[index]
-
-
-def test_the_last_evaluation_is_what_outcome_keeps(build: Train) -> None:
-    trainer = build("ZeroshotCLIP")
-    trainer.test("val")
-    assert trainer.outcome["split"] == "val"
-    accuracy = trainer.test()
-    assert trainer.outcome["split"] == "test"
-    assert (
-        trainer.outcome["branches"] == {"zero_shot": accuracy} == {"zero_shot": trainer.outcome["zero_shot_accuracy"]}
-    )
-
-
-def test_an_unknown_split(train_main: Train) -> None:
-    assert "train" in train_main("ZeroshotCLIP", "TEST.SPLIT", "train").error

@@ -11,8 +11,8 @@ import torch
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.image_folder import ImageFolder
 from datasets.listed_item import listed_item
-from tests.trainers.test_registry import checkpoints, tensors_equal
-from trainers.few_shot import FewShotTrainer
+from tests.trainers.test_registry import NAMES, checkpoints, tensors_equal
+from trainers.base.trainer import FewShotTrainer
 
 Train = Callable[..., Any]
 DEFAULT_PROTOCOL = [
@@ -27,6 +27,7 @@ DEFAULT_PROTOCOL = [
     ("RAFT", "DATASET.VALIDATION", "full"),
     ("ZeroshotCLIP", "TEST.FINAL_MODEL", "last_step"),
     ("ZeroshotCLIP", "TEST.FINAL_MODEL", "best_val"),
+    *((name, "TEST.FINAL_MODEL", "best_val") for name in NAMES if name not in ("AMU", "RAFT", "ZeroshotCLIP")),
 ]
 
 
@@ -75,36 +76,42 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GuardedItem]]:
             self._test = [guard(item) for item in self.test]
 
     DATASET_REGISTRY.register(GuardedFolder, force=True)
-    from trainers.amu import AMU
-    from trainers.raft import RAFT
-    from trainers.zsclip import ZeroshotCLIP
+    choose, after_train = FewShotTrainer.choose, FewShotTrainer.after_train
 
-    for trainer in (AMU, RAFT, ZeroshotCLIP):
-        before_test, after_train = trainer.before_test, trainer.after_train
+    def ending(self: Any) -> None:
+        self.is_ending = True
+        after_train(self)
 
-        def ending(self: Any, after_train: Any = after_train) -> None:
-            self.is_ending = True
-            after_train(self)
+    def choosing(self: Any) -> None:
+        choose(self)
+        guard.open = getattr(self, "is_ending", False)
 
-        def choosing(self: Any, split: str, before_test: Any = before_test) -> None:
-            before_test(self, split)
-            guard.open = getattr(self, "is_ending", False)
-
-        monkeypatch.setattr(trainer, "after_train", ending)
-        monkeypatch.setattr(trainer, "before_test", choosing)
+    monkeypatch.setattr(FewShotTrainer, "after_train", ending)
+    monkeypatch.setattr(FewShotTrainer, "choose", choosing)
     yield guard
     DATASET_REGISTRY._objects.pop("GuardedFolder")
 
 
 @pytest.mark.parametrize("case", DEFAULT_PROTOCOL, ids=named)
-def test_no_test_label_is_read_before_the_final_evaluation(
+def test_no_test_label_is_read_before_the_final_evaluation_and_the_record_says_so(
     case: tuple[str, ...], guarded: Any, train_main: Train
 ) -> None:
     trainer, *keys = case
     run = train_main(trainer, "DATASET.NAME", "GuardedFolder", *keys)
     assert run.status == 0, run.err
     assert guarded.early_reads == [] and guarded.open
-    assert run.result["total"] == 9 and run.result["protocol"]["oracle"] is False
+    assert run.result["total"] == 9
+    settings, protocol = dict(zip(keys[::2], keys[1::2], strict=True)), run.result["protocol"]
+    nothing = trainer == "ZeroshotCLIP" or (trainer == "AMU" and settings == {"TEST.FINAL_MODEL": "last_step"})
+    expected = {
+        "final_model": settings.get("TEST.FINAL_MODEL", "last_step"),
+        "selected_on": "none" if nothing else "validation",
+        "views": "2",
+        "oracle": False,
+        "validation": "full" if "DATASET.VALIDATION" in settings else "min(shots, 4)",
+        "validation_images": 6,
+    }
+    assert {key: protocol[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("trainer", ["AMU", "RAFT"])
@@ -163,24 +170,6 @@ def test_test_labels_decide_nothing(case: tuple[str, ...], relabelled: None, tra
 
 
 # ----------------------------------------------------------------------------------------------------- what is recorded
-
-
-@pytest.mark.parametrize("case", DEFAULT_PROTOCOL, ids=named)
-def test_the_protocol_is_recorded(case: tuple[str, ...], train_main: Train) -> None:
-    trainer, *keys = case
-    settings = dict(zip(keys[::2], keys[1::2], strict=True))
-    protocol = train_main(trainer, *keys).result["protocol"]
-    final = settings.get("TEST.FINAL_MODEL", "last_step")
-    nothing = trainer == "ZeroshotCLIP" or (trainer == "AMU" and settings == {"TEST.FINAL_MODEL": "last_step"})
-    expected = {
-        "final_model": final,
-        "selected_on": "none" if nothing else "validation",
-        "views": "2",
-        "oracle": False,
-        "validation": "full" if "DATASET.VALIDATION" in settings else "min(shots, 4)",
-        "validation_images": 6,
-    }
-    assert {key: protocol[key] for key in expected} == expected
 
 
 def test_zero_shot_has_nothing_to_choose(train_main: Train) -> None:

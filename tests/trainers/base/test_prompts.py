@@ -4,10 +4,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from yacs.config import CfgNode
 
-from trainers.prompts import check_prompt_source, choose_prompts, warn_of_indistinct_texts
+from trainers.base.prompts import check_prompt_source, choose_prompts
 
 
 def cfg(root: Path | str = "data", **more: Any) -> CfgNode:
@@ -73,12 +72,3 @@ def test_templates_that_would_not_be_used() -> None:
         check_prompt_source("gpt3", ["a {}"])
     with pytest.raises(ValueError, match=r"template 'a cat' has no \"{}\" for the class name"):
         check_prompt_source("templates", ["a {}", "a cat"])
-
-
-def test_texts_that_clip_cannot_tell_apart_are_named(recwarn: pytest.WarningsRecorder) -> None:
-    columns = torch.eye(4)[:, [0, 1, 1, 2, 2]]
-    warn_of_indistinct_texts(columns, ["a", "cat", "dog", "crane", "crane"], "tiny")
-    [line] = [str(warning.message) for warning in recwarn]
-    assert line.startswith("to the CLIP 'tiny' the texts of 'cat', 'dog' are the same")
-    warn_of_indistinct_texts(torch.eye(4), ["a", "b", "c", "d"], "tiny")
-    assert len(recwarn) == 1
