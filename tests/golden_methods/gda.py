@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from amu_raft.backbones.text_classifier import zero_shot_logits
-from amu_raft.methods import gda
-from amu_raft.methods.contract import unit
+from amu_raft.methods import gda, unit
 from amu_raft.methods.gda import GDA, GDASettings
 from amu_raft.methods.selection import Tuning, accuracy_percent
 from tests.few_shot import Images, Shots, make_task
