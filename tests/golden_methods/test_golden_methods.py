@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from amu_raft.backbones.preprocess import unit_rows
-from amu_raft.methods import Loss, gda, grid_search, tip_adapter
+from amu_raft.methods import gda, grid_search, tip_adapter
 from amu_raft.methods.given import Loss
 from amu_raft.methods.tip_adapter import TipAdapterF
 from tests import golden
