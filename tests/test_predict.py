@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import torch
 from PIL import Image
 
 import predict
-from amu_raft.model.model_folder import load_model_folder
+from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
 from amu_raft.model.model_info import INFO_FILE
 from dassl.utils import read_image
 from tests.interruptible import interruptible
+from tests.model_folders import small_model
 from tests.odd_files import a_digit, write_twenty_odd_files
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
@@ -56,22 +58,9 @@ def error_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_twenty_kinds_of_odd_files(
-    method: str, digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    odd = tmp_path / "odd"
-    odd.mkdir()
-    readable = write_twenty_odd_files(odd)
-    assert len(readable) == 20
-    why = tmp_path / "why"
-    rows = rows_of(capsys, "--model", str(digits(method)), str(odd), "--explain", str(why), "--batch-size", "3")
-    assert {Path(row["image"]).name: row["error"] is None for row in rows} == readable
-    loaded = load_model_folder(digits(method))
+def check_rows(rows: list[dict[str, Any]], loaded: LoadedModel) -> None:
+    """Compare rows of pictures that could be read with what the model says of each alone."""
     for row in rows:
-        if row["error"] is not None:
-            assert row["adapted"] == row["zero_shot"] == [] and row["overlay"] is None and "\n" not in row["error"]
-            continue
         scores = loaded.model(loaded.info.recipe.pixels(read_image(row["image"]))[None])
         for name, expected in (
             ("adapted", loaded.model.probabilities(scores)[0]),
@@ -82,9 +71,39 @@ def test_twenty_kinds_of_odd_files(
             values = torch.tensor([guess["probability"] for guess in found])
             torch.testing.assert_close(values, expected.topk(5).values, atol=2e-5, rtol=0)
             assert [guess["class"] for guess in found] == [loaded.info.classnames[guess["label"]] for guess in found]
+        own = {name: value for name, value in row.items() if isinstance(value, float)}
+        assert own == pytest.approx({name: float(value) for name, value in scores.numbers.items()}, abs=1e-4)
         with Image.open(row["overlay"]) as overlay:
             overlay.load()
-        assert ("weight" in row) == (method == "AMU")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_say_what_the_model_says(
+    method: str, digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for turn in range(3):
+        a_digit().rotate(90 * turn).save(tmp_path / f"{turn}.png")
+    why = str(tmp_path / "why")
+    rows = rows_of(capsys, "--model", str(digits(method)), str(tmp_path), "--explain", why, "--batch-size", "2")
+    check_rows(rows, load_model_folder(digits(method)))
+    assert len(rows) == 3 and [("weight" in row) for row in rows] == [method == "AMU"] * 3
+
+
+def test_twenty_kinds_of_odd_files(
+    digits: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    readable = write_twenty_odd_files(odd)
+    assert len(readable) == 20
+    why = tmp_path / "why"
+    argv = ("--model", str(digits("ZeroshotCLIP")), str(odd), "--explain", str(why), "--batch-size", "3")
+    rows = rows_of(capsys, *argv)
+    assert {Path(row["image"]).name: row["error"] is None for row in rows} == readable
+    check_rows([row for row in rows if row["error"] is None], load_model_folder(digits("ZeroshotCLIP")))
+    for row in rows:
+        if row["error"] is not None:
+            assert row["adapted"] == row["zero_shot"] == [] and row["overlay"] is None and "\n" not in row["error"]
     assert len(list(why.iterdir())) == sum(readable.values()) == len({row["overlay"] for row in rows} - {None})
 
 
@@ -156,6 +175,32 @@ def test_errors_are_one_line(digits: Callable[[str], Path], tmp_path: Path, caps
     (tmp_path / INFO_FILE).write_text(json.dumps(content))
     (tmp_path / "model.safetensors").write_bytes((digits("AMU") / "model.safetensors").read_bytes())
     assert f"tiny of sha256 {'0' * 64}, but the one found here has" in error_of(capsys, "--model", str(tmp_path), "a")
+
+
+OWN_METHOD = """
+from amu_raft.methods import register
+from amu_raft.methods.zero_shot import ZeroshotCLIP
+
+@register
+class Rival(ZeroshotCLIP):
+    aliases = ()
+"""
+
+
+def test_a_method_of_ones_own_is_named_by_its_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model says its method alone; nothing is imported that the user does not name."""
+    model, info = small_model("ZeroshotCLIP", names=["one", "two"])
+    write_model_folder(model, replace(info, method="Rival"), tmp_path / "model")
+    (tmp_path / "my_rival.py").write_text(OWN_METHOD)
+    a_digit().save(tmp_path / "one.png")
+    argv = ("--model", str(tmp_path / "model"), str(tmp_path / "one.png"))
+    line = error_of(capsys, *argv)
+    assert "a model of method 'Rival', which is not registered here" in line and "--import MODULE" in line
+    assert "No module named 'nowhere'" in error_of(capsys, *argv, "--import", "nowhere")
+    running = process(*argv, "--import", str(tmp_path / "my_rival.py"), "--format", "jsonl")
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err.decode()
+    assert [guess["class"] for guess in json.loads(out)["adapted"]] in (["one", "two"], ["two", "one"])
 
 
 def process(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
