@@ -22,7 +22,7 @@ def test_damaged_images_are_counted_and_the_first_is_named(tmp_path: Path) -> No
     paths = [*sound, str(cut), str(tmp_path / "text.png"), str(tmp_path / "empty.png")]
     with pytest.raises(OSError, match=r'the image ".*cut\.jpg" .* and 2 more; amu-raft doctor .*'):
         check_readable(paths, tmp_path)
-    with pytest.raises(OSError, match=r"text\.png.*\); python"):
+    with pytest.raises(OSError, match=r"text\.png.*\); amu-raft"):
         check_readable(paths[6:7], tmp_path)
 
 
