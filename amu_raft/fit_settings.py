@@ -47,7 +47,7 @@ def read_settings(kind: type[Method], backbone: str, given: Mapping[str, Any]) -
     Raises:
         ValueError: At an unknown name, with the nearest known one, or a value that is not accepted.
     """
-    recipe = kind.recipes.get(backbone, kind.recipe)
+    recipe = kind.recipe_for(backbone)
     names = known_names(kind)
     parts: dict[str, dict[str, Any]] = {"method": dict(recipe.settings), "recipe": {}, "others": dict(OTHERS)}
     for key, value in given.items():

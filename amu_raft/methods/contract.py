@@ -30,7 +30,7 @@ from amu_raft.methods.given import (
     Validation,
 )
 from amu_raft.methods.known_classes import KnownClasses, read_known, write_known
-from amu_raft.methods.recipe import Recipe
+from amu_raft.methods.recipe import TINY, Recipe
 from amu_raft.methods.schedules import cosine_table
 from amu_raft.methods.selection import Tuning
 from amu_raft.methods.settings import KEPT, MethodSettings, read_choices
@@ -84,6 +84,12 @@ class Method(nn.Module, ABC):
         self.known: KnownClasses | None = None
         self.build(task)
         follow_loaded_shapes(self, self.tensors)
+
+    @classmethod
+    def recipe_for(cls, backbone: str) -> Recipe:
+        """Return the recipe for a backbone, by name or path."""
+        usual = cls.recipe.changed(**TINY) if backbone == "tiny" else cls.recipe
+        return cls.recipes.get(backbone, usual)
 
     @classmethod
     def check(cls, settings: Any, recipe: Recipe, backbone: str) -> None:
@@ -149,6 +155,12 @@ class Method(nn.Module, ABC):
         Only called where ``chooses``. These labels are the only ones beside the training images' that a method sees.
         """
         return None
+
+    def settle(self, tuning: Tuning | None) -> Tuning | None:
+        """Make what was chosen the method's choices, and hand it on; None leaves them as configured."""
+        if tuning is not None:
+            self.choices |= {name: value for name, value in tuning.chosen.items() if name in self.chosen}
+        return tuning
 
     @classmethod
     def settings_for_evaluation(

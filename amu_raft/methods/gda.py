@@ -14,12 +14,12 @@ from torch import Tensor
 from amu_raft.methods.contract import Method, unit
 from amu_raft.methods.given import Branches, Features, TrainingFeatures, Validation
 from amu_raft.methods.grid_search import RULES, TUNE_CHOICES, choose_on_grid
-from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register
 from amu_raft.methods.selection import Tuning, accuracy_percent, parse_values, surface
 from amu_raft.methods.settings import MethodSettings, one_of, within
 
 UNSEEN = ("zero_shot", "neighbours")
+_NO_SCATTER = 1e-10  # of unit vectors: the rounding of float32 is a hundred times smaller
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class GDASettings(MethodSettings):
 def shrunk_inverse(scatter: Tensor, count: int) -> Tensor:
     """Return D (scatter + trace(scatter) / count I)^-1 of a scatter matrix (D, D); zeros where there is no scatter."""
     width, trace = len(scatter), torch.trace(scatter) / count
-    if trace <= 0:  # one image of each class in one pass
+    if trace <= _NO_SCATTER:  # one image of each class in one pass
         return torch.zeros_like(scatter)
     factor = torch.linalg.cholesky(scatter + trace * torch.eye(width, dtype=scatter.dtype, device=scatter.device))
     return width * torch.cholesky_inverse(factor)
@@ -94,13 +94,10 @@ class GDA(Method):
     """GDA: logits s = s0 + alpha * (f W + b)."""
 
     Settings = GDASettings
-    recipes: ClassVar[dict[str, Recipe]] = {
-        "tiny": Recipe(threads=1, augmentation=("random_resized_crop", "normalize"), crop_scale=(0.8, 1.0))
-    }
     learns = "closed_form"
     tensors: ClassVar[dict[str, str]] = {"weight": "D C", "bias": "C", "shots": "N D"}
     saved_as = "classifier"
-    chosen = ("alpha",)
+    chosen = ("alpha", "unseen")
 
     weight: Tensor
     bias: Tensor
@@ -115,27 +112,30 @@ class GDA(Method):
 
     def branches(self, features: Features) -> Branches:
         """Zero-shot logits and the sum."""
-        zero_shot, rows = self.zero_shot(features), unit(features)
+        zero_shot = self.zero_shot(features)
+        return {"zero_shot": zero_shot, "adapted": zero_shot + self.choices["alpha"] * self._added(features)}
+
+    def _added(self, features: Features) -> Tensor:
+        """Return the classifier's logits, (N, C)."""
+        rows = unit(features)
         added = self.spread(rows @ self.weight + self.bias)
-        if self.known is not None and self.settings.unseen == "neighbours" and self.num_known < self.num_classes:
+        if self.known is not None and self.choices["unseen"] == "neighbours" and self.num_known < self.num_classes:
             unseen = torch.ones(self.num_classes, dtype=torch.bool, device=rows.device)
             unseen[self.known.labels.to(rows.device)] = False
             weight, bias = unseen_classifier(self.shots, self.text_columns[:, unseen])
             added[:, unseen] = rows @ weight + bias
-        return {"zero_shot": zero_shot, "adapted": zero_shot + self.choices["alpha"] * added}
+        return added
 
     def choose(self, validation: Validation) -> Tuning | None:
         """Choose alpha."""
-        branches, labels = validation()
-        zero_shot = branches["zero_shot"]
-        added = (branches["adapted"] - zero_shot) / self.choices["alpha"]
+        features, labels = validation.features()
+        zero_shot, added = self.zero_shot(features), self._added(features)
         tuning = choose_on_grid(
-            self.chosen,
+            ("alpha",),
             [parse_values(self.settings, "tune_alphas")],
             [self.settings.alpha],
             lambda axes: surface(axes, lambda alpha: accuracy_percent(zero_shot + alpha * added, labels)),
             len(labels),
             self.settings.rule,
         )
-        self.choices |= tuning.chosen
-        return tuning
+        return self.settle(tuning)

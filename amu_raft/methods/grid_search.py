@@ -51,19 +51,25 @@ def choose_on_grid(
     accuracies_of: Callable[[Sequence[Sequence[float]]], Tensor],
     num_images: int,
     rule: str,
-) -> Tuning:
-    """Choose one value of each axis.
+) -> Tuning | None:
+    """Choose one value of each axis; None if nothing is ever right, so that the configured values stand.
 
     Args:
         names: Settings, in the order of the axes.
-        axes: Values to try; by "one_standard_error" the defaults are among them.
-        defaults: Configured values, which stand where nothing is better.
+        axes: Values to try; by "one_standard_error" the defaults are added to them.
+        defaults: Configured values, which that rule keeps unless others are better.
         accuracies_of: Returns the accuracy of every combination, in percent.
         num_images: How many images they are measured on.
         rule: One of ``RULES``.
     """
-    axes = [axis_with(values, default) for values, default in zip(axes, defaults, strict=True)]
-    place: tuple[int, ...] = tuple(values.index(default) for values, default in zip(axes, defaults, strict=True))
-    accuracies = accuracies_of(axes)
-    found = first_best(accuracies) if rule == "first_best" else beyond_chance(accuracies, num_images, place)
-    return Tuning(dict(zip(names, axes, strict=True)), accuracies, found or place, num_images, RULES[rule])
+    if rule == "first_best":
+        accuracies = accuracies_of(axes)
+        place = first_best(accuracies)
+    else:
+        axes = [axis_with(values, default) for values, default in zip(axes, defaults, strict=True)]
+        accuracies = accuracies_of(axes)
+        configured = tuple(values.index(default) for values, default in zip(axes, defaults, strict=True))
+        place = beyond_chance(accuracies, num_images, configured)
+    if place is None:
+        return None
+    return Tuning(dict(zip(names, axes, strict=True)), accuracies, place, num_images, RULES[rule])

@@ -16,10 +16,9 @@ from amu_raft.backbones.preprocess import unit_rows
 from amu_raft.methods.contract import Method
 from amu_raft.methods.given import Branches, Features, TrainingFeatures, Validation
 from amu_raft.methods.grid_search import TUNE_CHOICES
-from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register
 from amu_raft.methods.selection import Tuning, accuracy_percent, parse_values
-from amu_raft.methods.settings import KEPT, MethodSettings, one_of
+from amu_raft.methods.settings import KEPT, MethodSettings, one_of, within
 
 PIXEL_GRID = 16
 _NEVER = -1e4  # logit of a class that the probe does not know
@@ -41,6 +40,7 @@ class LinearProbeSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         one_of(self, "tune", TUNE_CHOICES)
+        within(self, "inverse_regularization", 1e-12)
         parse_values(self, "tune_values", low=1e-12)
 
 
@@ -59,7 +59,13 @@ class GreyPixels:
 
 
 def fit_probe(rows: Tensor, labels: Tensor, num_classes: int, inverse_regularization: float) -> tuple[Tensor, Tensor]:
-    """Return weight (D, C) and bias (C,) of logistic regression on rows (N, D) with labels (N,)."""
+    """Return weight (D, C) and bias (C,) of logistic regression on rows (N, D) with labels (N,).
+
+    Raises:
+        ValueError: If the labels are all the same.
+    """
+    if len(labels.unique()) < 2:
+        raise ValueError("a probe needs training images of two classes or more, there is one")
     from sklearn.linear_model import LogisticRegression
 
     found = LogisticRegression(C=inverse_regularization, max_iter=5000).fit(rows.cpu().numpy(), labels.cpu().numpy())
@@ -76,7 +82,6 @@ class LinearProbe(Method):
     """Logistic regression on CLIP's unit image features."""
 
     Settings = LinearProbeSettings
-    recipes: ClassVar[dict[str, Recipe]] = {"tiny": Recipe(threads=1)}
     learns = "closed_form"
     tensors: ClassVar[dict[str, str]] = {"weight": "D C", "bias": "C"}
     saved_as = "probe"
@@ -112,7 +117,7 @@ class LinearProbe(Method):
 
     def choose(self, validation: Validation) -> Tuning | None:
         """Fit with every C and keep the best, the strongest regularisation on ties."""
-        tried, accuracies = parse_values(self.settings, "tune_values"), []
+        tried, accuracies = sorted(parse_values(self.settings, "tune_values")), []
         for value in tried:
             self._fit(value)
             branches, labels = validation()

@@ -23,6 +23,14 @@ KEYS = {
 }
 
 
+# What any recipe becomes on the bundled tiny encoders: one thread is fastest, and a mirrored digit is another sign.
+TINY: dict[str, Any] = {
+    "threads": 1,
+    "augmentation": ("random_resized_crop", "normalize"),
+    "crop_scale": (0.8, 1.0),
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What training needs beside the method's own settings; methods without training use the views alone.

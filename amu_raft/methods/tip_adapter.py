@@ -22,8 +22,6 @@ from amu_raft.methods.registry import register
 from amu_raft.methods.selection import Tuning
 from amu_raft.methods.settings import MethodSettings, one_of, within
 
-TINY = {"threads": 1, "augmentation": ("random_resized_crop", "normalize"), "crop_scale": (0.8, 1.0)}
-
 
 @dataclass(frozen=True)
 class TipAdapterSettings(MethodSettings):
@@ -85,7 +83,6 @@ class TipAdapter(Method):
     """Tip-Adapter: logits s = s0 + alpha * exp(-beta (1 - f K')) V; nothing is trained."""
 
     Settings = TipAdapterSettings
-    recipes: ClassVar[dict[str, Recipe]] = {"tiny": Recipe(**TINY)}  # type: ignore[arg-type]
     learns: ClassVar[Learning] = "closed_form"
     tensors: ClassVar[dict[str, str]] = {"keys": "N D", "values": "N C"}
     saved_as = "cache"
@@ -124,8 +121,7 @@ class TipAdapter(Method):
             len(labels),
             of.rule,
         )
-        self.choices |= tuning.chosen
-        return tuning
+        return self.settle(tuning)
 
 
 @register
@@ -133,7 +129,6 @@ class TipAdapterF(TipAdapter):
     """Tip-Adapter-F: the same with trained keys, which are not brought back to length 1."""
 
     recipe = Recipe(epochs=20, batch_size=256)
-    recipes: ClassVar[dict[str, Recipe]] = {"tiny": Recipe(epochs=20, batch_size=256, **TINY)}  # type: ignore[arg-type]
     learns = "gradient"
 
     def build(self, task: Task) -> None:

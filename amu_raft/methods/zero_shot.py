@@ -2,7 +2,6 @@
 
 from amu_raft.methods.contract import Method
 from amu_raft.methods.given import Branches, Features
-from amu_raft.methods.recipe import Recipe
 from amu_raft.methods.registry import register
 
 
@@ -11,7 +10,6 @@ class ZeroshotCLIP(Method):
     """CLIP as it is: logits are scaled similarities of image and class texts."""
 
     aliases = ("zeroshot",)
-    recipes = {"tiny": Recipe(threads=1)}  # noqa: RUF012  nobody changes it
     learns = "nothing"
     decides = "zero_shot"
 

@@ -43,6 +43,7 @@ class RunPlan:
         load_epoch: Its epoch, or None.
         no_train: Whether training is left out.
         overlays: Files that were merged after the trainer YAML.
+        modules: Modules of other people that were imported.
     """
 
     cfg: CfgNode
@@ -53,6 +54,7 @@ class RunPlan:
     load_epoch: int | None
     no_train: bool
     overlays: tuple[Path, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def build_plan(arguments: argparse.Namespace) -> RunPlan:
@@ -96,13 +98,18 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
             if key not in dict(given):
                 set_key(cfg, key, value, source=arguments.model_dir)
     check_finite(cfg)
-    dataset, config = dataset_file.stem, config_file.stem if config_file else "default"
+    dataset = dataset_file.stem
+    config = (
+        config_file.stem if config_file else config_stem(cfg.MODEL.BACKBONE.NAME) if is_method(trainer) else "default"
+    )
     if cfg.OUTPUT_DIR == NO_OUTPUT_DIR:
         cfg.OUTPUT_DIR = str(_default_output(cfg, dataset, config, arguments.eval_only))
     clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
     cfg.freeze()
     evaluation = {name: getattr(arguments, name) for name in ("eval_only", "model_dir", "load_epoch", "no_train")}
-    return RunPlan(cfg=cfg, dataset=dataset, config=config, overlays=overlays, **evaluation)
+    return RunPlan(
+        cfg=cfg, dataset=dataset, config=config, overlays=overlays, modules=tuple(arguments.modules), **evaluation
+    )
 
 
 def _apply_recipe(cfg: CfgNode, trainer: str, backbone: str) -> None:

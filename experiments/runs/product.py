@@ -1,5 +1,6 @@
 """The model folder that a finished run leaves in its run folder, for predict.py and for other machines."""
 
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         about=about,
     )
     write_model_folder(model, info, plan.cfg.OUTPUT_DIR)
-    print(f"Model is saved for use: python predict.py --model {plan.cfg.OUTPUT_DIR} IMAGE")
+    words = [word for module in plan.modules for word in ("--import", module)]
+    print(f"Model is saved for use: python predict.py {shlex.join([*words, '--model', plan.cfg.OUTPUT_DIR])} IMAGE")
     return True
 
 

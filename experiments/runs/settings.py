@@ -195,8 +195,10 @@ def _method_settings(folder: Path, trainer: str, settings: dict[str, Any], data:
         return {}
     prefix, result = f"TRAINER.{trainer.upper()}.", read_result(folder)
     trained = {key.removeprefix(prefix).lower(): value for key, value in settings.items() if key.startswith(prefix)}
-    changed = kind.settings_for_evaluation(trained, result, same_data=_same_data(settings, result, data))
-    if changed and not result:
+    same_data = _same_data(settings, result, data)
+    changed = kind.settings_for_evaluation(trained, result, same_data=same_data)
+    told = any(result.get(name) is not None for name in kind.chosen)  # a run's result says what it decided by
+    if changed and not (told or (same_data and result)):
         path = folder / RESULT_FILE
         warnings.warn(
             f"no {path} says which settings were chosen for the model; the configured ones hold", stacklevel=2

@@ -102,7 +102,7 @@ def test_a_file_says_what_the_methods_recipe_says(trainer: str, name: str) -> No
     kind, found = get_method(trainer), {}
     for key, value in values(FOLDER / trainer / f"{name.lower()}.yaml").items():
         found[key] = as_literal(value) if isinstance(value, str) else value
-    unused = () if kind.learns == "gradient" else ("OPTIM", "DATALOADER.TRAIN")
+    unused = () if kind.learns == "gradient" else ("OPTIM", "DATALOADER.TRAIN_X")
     if found["INPUT.TRANSFORMS"] == ["normalize"]:  # no augmented image is looked at
         unused = (*unused, "INPUT.TRANSFORMS")
     for key, value in recipe_keys(kind, name).items():

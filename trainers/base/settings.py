@@ -89,11 +89,15 @@ def recipe_keys(kind: type[Method], backbone: str) -> dict[str, Any]:
         kind: The method.
         backbone: Name or path of a CLIP.
     """
-    recipe, side = kind.recipes.get(backbone, kind.recipe), resolution_of(backbone)
+    recipe, side = kind.recipe_for(backbone), resolution_of(backbone)
     own = {key_of(kind, name): value for name, value in recipe.settings.items()}
     pixels = {"INPUT.SIZE": (side, side), "INPUT.INTERPOLATION": "bicubic"}
     pixels |= {"INPUT.PIXEL_MEAN": list(CLIP_MEAN), "INPUT.PIXEL_STD": list(CLIP_STD)}
-    return {"MODEL.BACKBONE.NAME": backbone, "OPTIM.LR_SCHEDULER": "cosine", **pixels, **recipe.keys(), **own}
+    tiny = backbone == "tiny"
+    loading = {"DATALOADER.NUM_WORKERS": 0 if tiny else 8, "DATALOADER.TEST.BATCH_SIZE": 128 if side <= 224 else 64}
+    shown = {"TEST.FIGURES": not tiny}  # they would take as long as such a run itself
+    usual = {"MODEL.BACKBONE.NAME": backbone, "OPTIM.LR_SCHEDULER": "cosine", **loading, **shown}
+    return {**usual, **pixels, **recipe.keys(), **own}
 
 
 def check_settings(cfg: CfgNode, kind: type[Method]) -> tuple[Any, Recipe]:

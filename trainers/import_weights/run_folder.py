@@ -55,7 +55,8 @@ def write_run_folder(
     folder, kind = Path(cfg.OUTPUT_DIR), _kind_of(cfg)
     settings = method_settings(kind, cfg.TRAINER[kind.__name__.upper()])
     _check_request(cfg, folder, kind, classnames_file)
-    kind.check(settings, recipe_of(cfg), cfg.MODEL.BACKBONE.NAME)
+    # Nothing is trained, so that a warm-up cannot be too long.
+    kind.check(settings, recipe_of(cfg).changed(warmup_epochs=0), cfg.MODEL.BACKBONE.NAME)
     found = kind.read_released(Path(file), EncoderLoader(cfg, settings), settings)
     print(found.note)
     classes = None if found.num_rows is None else find_row_classes(found.num_rows, cfg, classnames_file)

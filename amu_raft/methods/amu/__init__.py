@@ -29,7 +29,7 @@ from amu_raft.methods.given import (
     Trials,
     Validation,
 )
-from amu_raft.methods.recipe import Recipe
+from amu_raft.methods.recipe import TINY, Recipe
 from amu_raft.methods.registry import register
 from amu_raft.methods.selection import Tuning
 from amu_raft.methods.settings import MethodSettings, one_of, within
@@ -87,12 +87,7 @@ class AMU(Method):
     recipe = Recipe(batch_size=8)
     recipes: ClassVar[dict[str, Recipe]] = {
         "tiny": Recipe(
-            lr=0.003,
-            batch_size=8,
-            threads=1,
-            augmentation=("random_resized_crop", "normalize"),
-            crop_scale=(0.8, 1.0),
-            settings={"aux_encoder": "tiny", "fusion_alpha": 4.0, "tune": "off"},
+            lr=0.003, batch_size=8, settings={"aux_encoder": "tiny", "fusion_alpha": 4.0, "tune": "off"}, **TINY
         )
     }
     reads = ("clip", "aux")
@@ -160,9 +155,7 @@ class AMU(Method):
         """Choose alpha, uncertainty kind and power from logits of validation images."""
         branches, labels = validation()
         tuning = tune_fusion(self.settings, branches["zero_shot"], branches["aux"], labels)
-        tuning = self.lambda_trials.put_before(tuning, self.loss_lambda)
-        self.choices |= {name: tuning.chosen[name] for name in self.chosen if name in tuning.chosen}
-        return tuning
+        return self.settle(self.lambda_trials.put_before(tuning, self.loss_lambda))
 
     def _weight(self, zero_shot: Tensor) -> Tensor:
         kind, power = self.choices["uncertainty"], self.choices["uncertainty_power"]

@@ -21,7 +21,7 @@ from amu_raft.methods.raft.background import BACKGROUND_TEMPLATE, average_backgr
 from amu_raft.methods.raft.losses import RegionLogits, raft_loss, region_logits
 from amu_raft.methods.raft.region_attention import POOLINGS, RegionAttention
 from amu_raft.methods.raft.released import read_attention_pool, write_attention_pool
-from amu_raft.methods.recipe import Recipe
+from amu_raft.methods.recipe import TINY, Recipe
 from amu_raft.methods.registry import register
 from amu_raft.methods.schedules import released_order, warmup_cosine_table
 from amu_raft.methods.selection import Tuning
@@ -72,16 +72,7 @@ class RAFT(Method):
 
     Settings = RAFTSettings
     recipe = Recipe(lr=1e-4, batch_size=64, warmup_epochs=10, crop_scale=(0.8, 1.0))
-    recipes: ClassVar[dict[str, Recipe]] = {
-        "tiny": Recipe(
-            lr=0.006,
-            batch_size=64,
-            warmup_epochs=10,
-            threads=1,
-            augmentation=("random_resized_crop", "normalize"),
-            crop_scale=(0.8, 1.0),
-        )
-    }
+    recipes: ClassVar[dict[str, Recipe]] = {"tiny": Recipe(lr=0.006, batch_size=64, warmup_epochs=10, **TINY)}
     reads = ("clip", "maps")
     saved_as = "attnpool"
     chosen = ("fusion_alpha", "pooling")
@@ -173,9 +164,7 @@ class RAFT(Method):
         """Choose alpha."""
         branches, labels = validation()
         steps, rule = self.settings.alpha_steps, self.settings.alpha_rule
-        tuning = search_alpha(branches["zero_shot"], branches["region"], labels, steps=steps, rule=rule)
-        self.choices |= tuning.chosen
-        return tuning
+        return self.settle(search_alpha(branches["zero_shot"], branches["region"], labels, steps=steps, rule=rule))
 
     @classmethod
     def settings_for_evaluation(

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from amu_raft.backbones.precision import Precision
 from amu_raft.methods import Branches, Features, Method, MethodSettings, Recipe, Task, one_of, unit
 from amu_raft.methods.known_classes import KnownClasses, match_classes
+from amu_raft.methods.recipe import TINY
 from amu_raft.methods.schedules import cosine_table
+from amu_raft.methods.selection import Tuning
 
 TEXTS = torch.eye(4)[:, :3]  # D = 4, C = 3
 FEATURES = {"clip": torch.tensor([[3.0, 4.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])}
@@ -104,6 +106,18 @@ def test_rates_are_half_a_cosine() -> None:
     assert Plain(MethodSettings(), task_of()).rates(Recipe(lr=0.2, epochs=3), 5) == cosine_table(0.2, total_steps=15)
 
 
+def test_a_recipe_for_every_backbone() -> None:
+    class Trained(Plain):
+        recipe = Recipe(lr=0.2, crop_scale=(0.1, 1.0))
+        recipes = {"RN50x4": Recipe(lr=0.3)}  # noqa: RUF012  nobody changes it
+
+    assert Trained.recipe_for("RN50") == Trained.recipe == Trained.recipe_for("my/clip.pt")
+    assert Trained.recipe_for("RN50x4").lr == 0.3
+    assert Trained.recipe_for("tiny") == Trained.recipe.changed(**TINY)
+    Trained.recipes["tiny"] = Recipe(lr=0.4)
+    assert Trained.recipe_for("tiny") == Recipe(lr=0.4)
+
+
 def test_branches_must_be_written() -> None:
     class Unfinished(Method):
         pass
@@ -175,6 +189,13 @@ def test_the_setting_tune_says_whether_it_is_chosen(tune: str, chooses: bool, be
     method = Cache(CacheSettings(alpha=1.0, tune=tune), task_of())
     assert (method.chooses, method.chosen_before) == (chooses, before)
     assert method.choices == method.facts() == {"alpha": 1.0, "form": "sum"}
+
+
+def test_what_was_chosen_becomes_the_choices() -> None:
+    method = Cache(CacheSettings(), task_of())
+    tuning = Tuning({"alpha": [0.5, 1.0], "loss_lambda": [0.1]}, torch.zeros(2, 1), (0, 0), 3, "")
+    assert method.settle(tuning) is tuning and method.choices == {"alpha": 0.5, "form": "sum"}
+    assert method.settle(None) is None and method.choices["alpha"] == 0.5
 
 
 def test_the_settings_of_an_evaluation() -> None:

@@ -205,7 +205,7 @@ def test_alpha_is_chosen(rule: str) -> None:
     tuning = method.choose(images)
     assert tuning is not None and tuning.axes == {"alpha": [0.001, 0.01, 1.0, 10.0]} and tuning.num_images == 40
     assert tuning.accuracies.tolist() == [0.0, 0.0, 100.0, 100.0]
-    assert method.choices == tuning.chosen == {"alpha": 1.0}  # the first of two; also the one nearer to 0.01
+    assert method.choices["alpha"] == tuning.chosen["alpha"] == 1.0  # the first of two; also the one nearer to 0.01
     branches, labels = images()
     assert (branches["adapted"].argmax(dim=1) == labels).all()
 
@@ -214,16 +214,16 @@ def test_alpha_is_chosen(rule: str) -> None:
 def test_nothing_right_keeps_alpha(rule: str) -> None:
     method, images = wrong_by_clip(alpha=0.01, tune_alphas="0.001, 0.01", rule=rule)
     method.choose(images)
-    assert method.choices == {"alpha": 0.01}
+    assert method.choices["alpha"] == 0.01
 
 
 def test_what_is_better_by_chance_is_not_taken() -> None:
     method, images = wrong_by_clip(alpha=0.01, tune_alphas="0.01, 10")
     one = Images(method, {"clip": ROWS[:1]}, LABELS[:1])
     method.choose(one)
-    assert method.choices == {"alpha": 0.01}
+    assert method.choices["alpha"] == 0.01
     method.choose(images)
-    assert method.choices == {"alpha": 10.0}
+    assert method.choices["alpha"] == 10.0
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_settings_that_are_refused(name: str, value: Any, message: str) -> None:
 
 def test_a_folder_gives_the_same_method() -> None:
     method = solved(alpha=3.0)
-    method.choices = {"alpha": 0.1}
+    method.choices = {"alpha": 0.1, "unseen": "neighbours"}
     again = GDA.from_folder(method.task, method.state_dict(), method.kept_choices())
-    assert again.choices == {"alpha": 0.1} and again.sizes() == {"N": 4, "D": 2, "C": 2, "F": 0}
+    assert again.choices == method.choices and again.sizes() == {"N": 4, "D": 2, "C": 2, "F": 0}
     assert torch.equal(again.branches(QUERY)["adapted"], method.branches(QUERY)["adapted"])
     asked = asked_about(method, "bxa")
     again = GDA.from_folder(asked.task, asked.state_dict(), asked.kept_choices())
@@ -269,7 +269,7 @@ def test_a_folder_gives_the_same_method() -> None:
 def test_tensors_that_do_not_fit_are_refused(name: str, shape: Any, message: str) -> None:
     tensors = {**solved().state_dict(), name: torch.zeros(shape)}
     with pytest.raises(ValueError, match=message) as caught:
-        GDA.from_folder(make_task(torch.eye(2)), tensors, {"alpha": 1.0, "known": None})
+        GDA.from_folder(make_task(torch.eye(2)), tensors, {"alpha": 1.0, "unseen": "zero_shot", "known": None})
     assert "\n" not in str(caught.value)
 
 

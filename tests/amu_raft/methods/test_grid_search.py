@@ -68,9 +68,16 @@ def test_of_equally_good_settings_the_rules_take_others() -> None:
     assert choose(table, rule="one_standard_error", defaults=(3.0, 5.0)).place == (1, 1)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_defaults_stand_where_nothing_is_right(rule: str) -> None:
-    assert choose([[0.0, 0.0], [0.0, 0.0]], rule=rule, defaults=(3.0, 5.0)).chosen == {"beta": 3.0, "alpha": 5.0}
+def test_defaults_stand_where_nothing_is_right() -> None:
+    nothing = [[0.0, 0.0], [0.0, 0.0]]
+    found = choose(nothing, rule="one_standard_error", defaults=(3.0, 5.0))
+    assert found.chosen == {"beta": 3.0, "alpha": 5.0}
+    assert choose(nothing, rule="first_best", defaults=(3.0, 5.0)) is None  # they need not be among the tried ones
+
+
+def test_the_first_best_tries_what_it_is_given_alone() -> None:
+    found = choose([[1.0, 2.0], [3.0, 4.0]], rule="first_best", defaults=(7.0, 8.0))
+    assert found.axes == {"beta": [1.0, 3.0], "alpha": [2.0, 5.0]}
 
 
 @pytest.mark.parametrize("rule", RULES)

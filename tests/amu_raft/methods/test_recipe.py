@@ -10,9 +10,9 @@ from experiments.runs.tree import set_key
 from trainers.base.settings import add_shared_keys
 
 RECIPES = [
-    (name, recipe)
+    (name, get_method(name).recipe_for(backbone))
     for name in method_names()
-    for recipe in (get_method(name).recipe, *get_method(name).recipes.values())
+    for backbone in ("RN50", "tiny", *get_method(name).recipes)
 ]
 
 

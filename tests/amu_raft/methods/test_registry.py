@@ -84,6 +84,6 @@ def test_the_attributes_of_a_method(name: str) -> None:
     assert kind.learns in get_args(Learning)
     assert "clip" in kind.reads and set(kind.reads) <= {"clip", "maps", "aux", *kind.readers}
     assert all(isinstance(recipe, Recipe) for recipe in (kind.recipe, *kind.recipes.values()))
-    assert "tiny" in kind.recipes
+    assert kind.recipe_for("tiny").threads == 1
     trained_by_loss = kind.loss is not Method.loss
     assert trained_by_loss == (kind.learns == "gradient")
