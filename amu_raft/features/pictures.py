@@ -99,7 +99,8 @@ def picture_transform(
     pixels = {"SIZE": (side, side), "INTERPOLATION": "bicubic", "PIXEL_MEAN": CLIP_MEAN, "PIXEL_STD": CLIP_STD}
     names = EVALUATED if augmentation is None else augmentation
     try:
-        steps = transform_steps(usual_input(**pixels, RRCROP_SCALE=crop_scale), names, is_train=augmentation is not None)
+        given = usual_input(**pixels, RRCROP_SCALE=crop_scale)
+        steps = transform_steps(given, names, is_train=augmentation is not None)
     except AssertionError as error:
         raise ValueError(str(error)) from error
     return Compose([step for _, step in steps])
