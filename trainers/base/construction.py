@@ -32,6 +32,7 @@ class Construction(TrainerX):  # type: ignore[misc]
 
     Attributes:
         kind: The method's class.
+        trains: Whether it learns anything; False needs no training images.
         method: The method.
         encoders: Frozen encoders.
         frozen: The same with the store.
@@ -40,6 +41,7 @@ class Construction(TrainerX):  # type: ignore[misc]
     """
 
     kind: type[Method]
+    trains: bool = True
     method: Method
     dm: Any
 

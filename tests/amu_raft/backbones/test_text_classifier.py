@@ -21,6 +21,7 @@ from amu_raft.backbones.text_classifier import (
     indistinct_classes,
     read_prompt_file,
     tokenize,
+    warn_of_indistinct_texts,
     zero_shot_logits,
 )
 
@@ -171,3 +172,12 @@ def test_classes_with_one_and_the_same_text() -> None:
     )
     assert indistinct_classes(columns) == [[1, 3]]
     assert indistinct_classes(columns[:, ::2] * 7) == []
+
+
+def test_texts_that_clip_cannot_tell_apart_are_named(recwarn: pytest.WarningsRecorder) -> None:
+    columns = torch.eye(4)[:, [0, 1, 1, 2, 2]]
+    warn_of_indistinct_texts(columns, ["a", "cat", "dog", "crane", "crane"], "tiny")
+    [line] = [str(warning.message) for warning in recwarn]
+    assert line.startswith("to the CLIP 'tiny' the texts of 'cat', 'dog' are the same")
+    warn_of_indistinct_texts(torch.eye(4), ["a", "b", "c", "d"], "tiny")
+    assert len(recwarn) == 1

@@ -172,6 +172,17 @@ def test_test_labels_decide_nothing(case: tuple[str, ...], relabelled: None, tra
 # ----------------------------------------------------------------------------------------------------- what is recorded
 
 
+def test_a_damaged_model_is_not_evaluated(build: Train) -> None:
+    trainer = build("AMU")
+    trainer.start_method()
+    with torch.no_grad():
+        trainer.method.adapter.fc.weight.fill_(torch.nan)
+    with pytest.raises(
+        FloatingPointError, match=r"^aux logits of the val images are not finite; the model is damaged$"
+    ):
+        trainer.collect_branches("val", trainer.val_loader)
+
+
 def test_zero_shot_has_nothing_to_choose(train_main: Train) -> None:
     protocol = train_main("ZeroshotCLIP", "TEST.FINAL_MODEL", "best_test").result["protocol"]
     assert (protocol["selected_on"], protocol["oracle"]) == ("none", False)

@@ -117,11 +117,12 @@ def test_encoder_layers_agree_and_are_told_apart_in_the_store(trainer: str, buil
     assert torch.equal(folded.text_weights, plain.text_weights)
 
 
-@pytest.mark.parametrize("trainer", ["AMU", "RAFT", "ZeroshotCLIP"])
-def test_unknown_encoder_layers(trainer: str, train_main: Train) -> None:
-    run = train_main(trainer, "MODEL.ENCODER_LAYERS", "fast")
-    assert run.status == 1
-    assert run.error == "error: unknown MODEL.ENCODER_LAYERS 'fast'; choose from folded, plain"
+def test_another_schedule_than_the_methods_own(build: Train) -> None:
+    with pytest.raises(
+        ValueError, match=r"OPTIM\.LR_SCHEDULER 'single_step' is not one that AMU has; its rates follow"
+    ):
+        build("AMU", "OPTIM.LR_SCHEDULER", "single_step")
+    build("ZeroshotCLIP", "OPTIM.LR_SCHEDULER", "single_step")  # has no use for one
 
 
 def test_cached_views_differ_and_are_the_encoded_images(build: Train) -> None:

@@ -47,3 +47,10 @@ def test_epochs_take_turns_with_the_views_in_new_orders(build: Train) -> None:
         assert sorted(found.sum(dim=1).tolist()) == sorted(view.sum(dim=1).tolist())
         assert not torch.equal(found, view)
     assert not torch.equal(shown[0], shown[2])  # the same view
+
+
+def test_a_checkpoint_of_a_later_epoch_than_the_last(build: Train, finished: Train) -> None:
+    trainer = build("AMU", "RESUME", str(finished("AMU").folder), "OPTIM.MAX_EPOCH", "2")
+    with pytest.raises(ValueError, match=r"resume from is of epoch 4, beyond OPTIM\.MAX_EPOCH 2"):
+        trainer.before_train()
+    trainer.close_writer()

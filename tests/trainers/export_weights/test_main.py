@@ -73,7 +73,9 @@ def test_an_existing_file_is_replaced_only_by_force(
 def test_folders_without_a_model(finished: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "w.pt"
     assert "no run folder" in error(capsys, tmp_path / "absent", file)
-    assert "has no model; exactly one of adapter, attnpool" in error(capsys, finished("ZeroshotCLIP").folder, file)
+    assert "has no model; exactly one of adapter (AMU), attnpool (RAFT) is wanted" in error(
+        capsys, finished("ZeroshotCLIP").folder, file
+    )
     (tmp_path / "run" / "adapter").mkdir(parents=True)
     assert "nothing is saved there" in error(capsys, tmp_path / "run", file)
     (tmp_path / "run" / "attnpool").mkdir()
@@ -85,7 +87,7 @@ def test_folders_without_a_model(finished: Train, tmp_path: Path, capsys: pytest
     ("name", "state", "message"),
     [
         ("adapter", {"fc.weight": torch.ones(2, 2), "fc.bias": torch.ones(2)}, "must hold fc.weight alone"),
-        ("adapter", None, "must hold fc.weight alone"),
+        ("adapter", None, "adapter/model.pth.tar-1 holds no state dict"),
         ("attnpool", {"fc.weight": torch.ones(2, 2)}, "is no attention pooling"),
         ("attnpool", {"positional_embedding": torch.full((2, 2), 1e9)}, "float16, the released form, cannot hold"),
     ],

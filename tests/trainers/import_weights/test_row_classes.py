@@ -48,7 +48,7 @@ def test_a_data_set_that_is_not_here(imported: Import, tmp_path: Path, adapter_f
         (b"\n \n", "is empty"),
         (b"bear\nfox\nbear\n", "has 'bear' twice"),
         (b"\xff\xfe\x00\xd8", "is no text in UTF-8"),
-        (b"bear\nfox\n", "the adapter has 3 rows, but"),
+        (b"bear\nfox\n", "the file has 3 rows, but"),
         (b"n01440764 tench\nn01440764 shark\nn01443537 x\n", "n01440764 has a name already"),
     ],
 )

@@ -58,7 +58,7 @@ def test_an_existing_model_is_never_overwritten(imported: Import, finished: Trai
 @pytest.mark.parametrize("backbone", ["ViT-B/16", "ViT-B/32"])
 def test_raft_on_a_vision_transformer(backbone: str, imported: Import, pooling_file: Path) -> None:
     message = imported.error(pooling_file, "RAFT", "--backbone", backbone)
-    assert f"backbone {backbone!r} has no attention pooling; RAFT needs one of tiny, RN50" in message
+    assert f"backbone {backbone!r} has no attention pooling; backbones with one are tiny, RN50" in message
 
 
 def test_raft_on_a_vision_transformer_in_a_file(
@@ -79,7 +79,11 @@ def test_raft_for_another_backbone(imported: Import, pooling_file: Path, tiny_cl
     [
         ("ZeroshotCLIP", (), "trainer ZeroshotCLIP has no published form; --trainer takes one of AMU, RAFT"),
         ("AMUU", (), "unknown trainer 'AMUU' (did you mean 'AMU'?)"),
-        ("RAFT", ("--classnames", "names.txt"), "--classnames goes with --trainer AMU"),
+        (
+            "RAFT",
+            ("--classnames", "names.txt"),
+            "--classnames goes with methods that have rows for classes; RAFT has none",
+        ),
         ("AMU", ("--classnames", "absent.txt"), "no file of class names absent.txt"),
         ("AMU", ("OPTIM.MAX_EPOCH", "0"), "OPTIM.MAX_EPOCH must be at least 1, got 0"),
         ("AMU", ("--backbone", "RN51"), "unknown backbone 'RN51' (did you mean 'RN50'?)"),
@@ -99,7 +103,7 @@ def test_files_that_do_not_fit(trainer: str, imported: Import, tmp_path: Path, a
     assert "no entry c_proj.bias" in imported.error(adapter_file(), "RAFT")
     assert "has shape (3, 100)" in imported.error(adapter_file(width=100), "AMU")
     message = imported.error(adapter_file(4), "AMU")
-    assert "the adapter has 4 rows, but data set ImageFolder has 3 classes; name its data set by" in message
+    assert "the file has 4 rows, but data set ImageFolder has 3 classes; name its data set by" in message
     assert "absent.pt" in imported.error(tmp_path / "absent.pt", trainer)
 
 
