@@ -12,9 +12,7 @@ from amu_raft.backbones.clip_backbone import CLIPBackbone, load_clip
 from amu_raft.backbones.precision import Precision
 from amu_raft.backbones.text_classifier import (
     IMAGENET_TEMPLATES,
-    average_background,
     average_per_class,
-    build_background_column,
     build_text_classifier,
     encode_prompts,
     fill_templates,
@@ -111,11 +109,6 @@ def test_average_per_class_by_hand() -> None:
     torch.testing.assert_close(average_per_class(embeddings, [2, 1]), expected)
 
 
-def test_average_background_by_hand() -> None:
-    found = average_background(torch.tensor([[5.0, 0.0], [0.0, 0.2]]))
-    torch.testing.assert_close(found, torch.tensor([0.5, 0.5]))  # not normalised again: length 0.71
-
-
 @given(counts=st.lists(st.integers(1, 4), min_size=1, max_size=5), seed=st.integers(0, 5))
 def test_columns_have_length_one_and_keep_the_order(counts: list[int], seed: int) -> None:
     embeddings = torch.randn(sum(counts), 6, generator=torch.Generator().manual_seed(seed))
@@ -150,12 +143,6 @@ def test_classifier_from_prompts_of_different_number(backbone: CLIPBackbone) -> 
     mean: Tensor = unit[:2].mean(dim=0)
     torch.testing.assert_close(weights[:, 0], mean / mean.norm())
     torch.testing.assert_close(weights[:, 1], unit[2])
-
-
-def test_background_column(backbone: CLIPBackbone) -> None:
-    texts = encode_prompts(backbone, ["the background of cat.", "the background of sea lion."])
-    expected = torch.nn.functional.normalize(texts).mean(dim=0)
-    torch.testing.assert_close(build_background_column(backbone, ["cat", "sea_lion"]), expected)
 
 
 def test_zero_shot_logits_by_hand() -> None:
