@@ -17,8 +17,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from amu_raft.backbones.text_classifier import fill_templates
-from amu_raft.fit_settings import read_settings
-from amu_raft.fitting import Fitting, Given, fit_model
+from amu_raft.fit.fitting import Fitting, Given, fit_model
+from amu_raft.fit.settings import read_settings
 from amu_raft.images.given_images import as_list, check_lengths, square_of
 from amu_raft.images.own_images import TEMPLATES
 from amu_raft.isolation import own_state

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from amu_raft import __version__, fit_command
+from amu_raft import __version__
 from amu_raft.backbones import fetch_weights
 from amu_raft.command import carry_out
 from amu_raft.export import arguments as export_arguments
 from amu_raft.export import command as export_command
 from amu_raft.features import store_command
+from amu_raft.fit import command as fit_command
 from amu_raft.images.doctor import command as doctor_command
 from amu_raft.prediction import arguments as predict_arguments
 from amu_raft.prediction import command as predict_command

@@ -29,7 +29,7 @@ def build_parser(make: MakeParser = argparse.ArgumentParser, *, prog: str = "amu
     parser = new_parser(make, prog, DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("folder", metavar="FOLDER", type=Path, help="folder with one folder per class, or a list (.csv, .tsv, .jsonl)")
-    add("--method", required=True, help="registered method, such as AMU, RAFT or ZeroshotCLIP")
+    add("--method", required=True, help="registered method; any name that is none lists them")
     add(
         "--output",
         required=True,
@@ -65,7 +65,7 @@ def fit(arguments: argparse.Namespace) -> None:
         FloatingPointError: If training fails.
     """
     given = pairs(arguments.opts)
-    from amu_raft.fit_folder import fit_folder  # torch comes with it, which --help does not need
+    from amu_raft.fit.folder import fit_folder  # torch comes with it, which --help does not need
 
     import_modules(arguments.modules)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"

@@ -22,7 +22,8 @@ from amu_raft.features.pictures import Pictures, picture_transform
 from amu_raft.features.store import FeatureStore, default_folder, library_versions
 from amu_raft.features.training import TrainingFeatures
 from amu_raft.features.views import FeatureBatches, derive_seed, seeded_randomness
-from amu_raft.fit_settings import FitSettings
+from amu_raft.fit.settings import FitSettings
+from amu_raft.fit.training_loop import train
 from amu_raft.images.pixels import PixelRecipe
 from amu_raft.isolation import num_cores, own_state
 from amu_raft.methods import Branches, Features, Method
@@ -32,7 +33,6 @@ from amu_raft.model.calibration import NOT_CALIBRATED, Calibration, calibration_
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import LoadedModel
 from amu_raft.model.model_info import EncoderIdentity, ModelInfo
-from amu_raft.training_loop import train
 
 BATCH = 128  # pictures that are encoded together
 MANY = 256  # files from which on a GPU waits for one process that reads them

@@ -11,8 +11,8 @@ import torch
 
 from amu_raft.backbones.clip_backbone import check_backbone
 from amu_raft.backbones.text_classifier import fill_templates, read_prompt_file
-from amu_raft.fit_settings import read_settings
-from amu_raft.fitting import BATCH, Fitting, Given, fit_model
+from amu_raft.fit.fitting import BATCH, Fitting, Given, fit_model
+from amu_raft.fit.settings import read_settings
 from amu_raft.images.given_images import square_of
 from amu_raft.images.listing import Classes
 from amu_raft.images.own_images import PROMPT_FILE, TEMPLATES, OwnImages, folder_of, read_own_images

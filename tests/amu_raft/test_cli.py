@@ -17,8 +17,8 @@ from amu_raft import __version__, cli
 from amu_raft.backbones import fetch_weights
 from amu_raft.cli import COMMANDS, SHELLS, build_parser, main
 from amu_raft.export.arguments import build_parser as export_parser
-from amu_raft.fit_command import pairs
-from amu_raft.fit_folder import drawn, make_folder
+from amu_raft.fit.command import pairs
+from amu_raft.fit.folder import drawn, make_folder
 from amu_raft.methods import registry
 from amu_raft.model.model_folder import load_model_folder
 from amu_raft.prediction.arguments import build_parser as predict_parser
