@@ -24,13 +24,13 @@ from typing import Any
 
 import torch
 
-import train
 from amu_raft.features.store import Entry
 from amu_raft.features.store.layout import StoreFolder
 from amu_raft.features.store.tidying import read_entries
 from benchmarks.harness import describe_machine, spread, write_report
 from benchmarks.whole_run import METHODS, Files, command, write_files
 from experiments.runs.arguments import build_parser
+from experiments.runs.session import run
 
 Key = tuple[str, int, int]  # method, shots, seed
 
@@ -42,7 +42,7 @@ def time_run(key: Key, files: Files, settings: Mapping[str, str], output: Path) 
     arguments = build_parser().parse_args(command(method, files, keys, output))
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        result = train.run(arguments)
+        result = run(arguments)
     return time.perf_counter() - start, result["branches"]
 
 

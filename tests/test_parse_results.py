@@ -153,7 +153,7 @@ def test_the_page_gets_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
 
     asked: dict[str, Any] = {}
     monkeypatch.setattr(
-        results.report, "write_report", lambda runs, path, **rest: asked.update(rest, runs=runs, path=path)
+        experiments.results.report, "write_report", lambda runs, path, **rest: asked.update(rest, runs=runs, path=path)
     )
     write_result(tmp_path, trainer="AMU")
     write_result(tmp_path, trainer="RAFT")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import experiments.runs.session
 import train
 from experiments.runs.arguments import build_parser
 from experiments.runs.config import REPOSITORY
@@ -87,10 +88,10 @@ def test_another_process_gives_the_same_figures_to_the_last_bit(
 
 def test_run_returns_the_record(workdir: Path, image_root: Path) -> None:
     argv = ["--trainer", "ZeroshotCLIP", "--root", str(image_root), "--dataset-config-file", "image_folder"]
-    result = train.run(build_parser().parse_args(argv))
+    result = experiments.runs.session.run(build_parser().parse_args(argv))
     folder = workdir / "output" / "image_folder" / "ZeroshotCLIP" / "tiny_0shots" / "seed1"
     assert result["accuracy"] == json.loads((folder / "result.json").read_text())["accuracy"]
-    assert train.run(build_parser().parse_args([*argv, "--no-train"])) == {}
+    assert experiments.runs.session.run(build_parser().parse_args([*argv, "--no-train"])) == {}
 
 
 def test_evaluation_has_a_folder_of_its_own(workdir: Path, image_root: Path) -> None:
@@ -115,7 +116,7 @@ def test_evaluation_has_a_folder_of_its_own(workdir: Path, image_root: Path) -> 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--trainer", "AMUU"], "unknown trainer 'AMUU' (did you mean 'AMU'?); --trainer takes one of AMU, RAFT, Z"),
+        (["--trainer", "AMUU"], "unknown trainer 'AMUU' (did you mean 'AMU'?); --trainer takes one of AMU, "),
         ([], "no trainer given; --trainer takes one of"),
         (["--trainer", "AMU", "OPTIM.LRR", "1"], "unknown configuration key 'OPTIM.LRR' in command line; the nearest"),
         (["--trainer", "AMU", "OPTIM.LR", "x"], "key OPTIM.LR in command line takes a value of type float, got 'x'"),
@@ -165,7 +166,7 @@ def test_odd_values_are_one_line_too(key: str, value: str, train_main: Train) ->
         ("INPUT.PIXEL_MEAN", "[0.5]", "takes 3 numbers, got [0.5]"),
         ("INPUT.SIZE", "64x64", "takes 2 numbers, got '64x64'"),
         ("INPUT.INTERPOLATION", "lanczos", "INPUT.INTERPOLATION must be one of"),
-        ("DATALOADER.TRAIN_X.BATCH_SIZE", "0", "batch_size"),
+        ("DATALOADER.TRAIN_X.BATCH_SIZE", "0", "DATALOADER.TRAIN_X.BATCH_SIZE must be at least 1, got 0"),
         ("DATALOADER.NUM_WORKERS", "-1", "num_workers"),
         ("DATALOADER.TRAIN_X.SAMPLER", "Random", "Random"),
         ("OPTIM.NAME", "lion", "OPTIM.NAME must be one of"),
@@ -190,13 +191,13 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "run", interrupt)
+    monkeypatch.setattr(experiments.runs.session, "run", interrupt)
     assert train.main(["--trainer", "AMU"]) == 130
     assert capsys.readouterr().err == "stopped; the same command resumes from the last checkpoint\n"
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "run", lambda _: None + 1)  # type: ignore[operator]
+    monkeypatch.setattr(experiments.runs.session, "run", lambda _: None + 1)  # type: ignore[operator]
     with pytest.raises(TypeError):
         train.main(["--trainer", "AMU"])
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from experiments.runs.settings import check_finite, data_of_model, model_settings
+from experiments.runs.settings import check_finite, data_of_model, model_settings, node_of
 from experiments.runs.tree import as_literal, merge_file, set_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ def build_plan(arguments: argparse.Namespace) -> RunPlan:
     )
     if cfg.OUTPUT_DIR == NO_OUTPUT_DIR:
         cfg.OUTPUT_DIR = str(_default_output(cfg, dataset, config, arguments.eval_only))
-    clean_cfg(cfg, cfg.TRAINER.NAME)  # the settings of other methods would only clutter the record
+    clean_cfg(cfg, node_of(trainer))  # the settings of other methods would only clutter the record
     cfg.freeze()
     evaluation = {name: getattr(arguments, name) for name in ("eval_only", "model_dir", "load_epoch", "no_train")}
     return RunPlan(

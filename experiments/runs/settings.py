@@ -175,7 +175,7 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     settings = read_settings(folder) or {}
     if settings.get("TRAINER.NAME", trainer) != trainer:
         raise ValueError(f"{folder} holds a model of trainer {settings['TRAINER.NAME']}, not of {trainer}")
-    method = f"TRAINER.{trainer.upper()}."
+    method = f"TRAINER.{node_of(trainer)}."
     # How it was chosen belongs to a model as well: a figure of the best test epoch stays one wherever it is evaluated.
     single = ["SEED", "DATASET.NUM_SHOTS", "DATASET.TEMPLATES", "DATASET.VALIDATION"]
     single += [] if selection_unknown(settings) else ["TEST.FINAL_MODEL"]
@@ -188,12 +188,17 @@ def model_settings(folder: Path, trainer: str, data: CfgNode) -> list[tuple[str,
     return list(taken.items())
 
 
+def node_of(trainer: str) -> str:
+    """Return the name of a trainer's node: that of its method, which trainers that extend ours share with it."""
+    return str(getattr(getattr(TRAINER_REGISTRY.get(trainer), "kind", None), "__name__", trainer)).upper()
+
+
 def _method_settings(folder: Path, trainer: str, settings: dict[str, Any], data: CfgNode) -> dict[str, Any]:
     """Return what the method changes in its settings where a model is evaluated, by configuration key."""
     kind = getattr(TRAINER_REGISTRY.get(trainer), "kind", None)
     if kind is None:
         return {}
-    prefix, result = f"TRAINER.{trainer.upper()}.", read_result(folder)
+    prefix, result = f"TRAINER.{node_of(trainer)}.", read_result(folder)
     trained = {key.removeprefix(prefix).lower(): value for key, value in settings.items() if key.startswith(prefix)}
     same_data = _same_data(settings, result, data)
     changed = kind.settings_for_evaluation(trained, result, same_data=same_data)

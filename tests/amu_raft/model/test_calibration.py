@@ -102,3 +102,9 @@ def test_what_is_not_calibrated_has_no_errors() -> None:
         "images": 0,
         "note": "no validation images of its own: the temperature stays at 1",
     }
+
+
+def test_the_calibration_error_by_hand() -> None:
+    # Two images of confidence 0.8, one of them right: |0.5 - 0.8|.
+    logits = torch.tensor([[4.0, 1.0], [4.0, 1.0]]).log()
+    assert expected_error(logits, torch.tensor([0, 1])) == pytest.approx(0.3)

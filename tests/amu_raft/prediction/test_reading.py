@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.pixels import PixelRecipe
 from amu_raft.prediction.listing import Listed
 from amu_raft.prediction.reading import Picture, batched, read_pictures
 

@@ -10,7 +10,8 @@ from PIL import Image
 from amu_raft.json_file import read_json_file, write_json_file
 from experiments.results.attention import AttentionMaps, choose_rows, write_attention
 from experiments.results.predictions import Predictions, write_predictions
-from experiments.runs.config import as_dict, build_plan
+from experiments.runs.config import build_plan
+from experiments.runs.tree import as_dict
 
 CLASSNAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GRID = 2  # regions a side of the tiny CLIP's feature maps

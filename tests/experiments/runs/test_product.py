@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 
 import experiments.runs.session
-from amu_raft.methods.amu.tuning import FusionSettings
+from amu_raft.methods.amu.tuning import FusionSettings, configured_fusion
 from amu_raft.methods.selection import Tuning
+from amu_raft.model.calibration import NOT_CALIBRATED
 from amu_raft.model.model_folder import WEIGHTS_FILE, load_model_folder
 from amu_raft.model.model_info import INFO_FILE
 from dassl.utils import read_image
-from experiments.runs.product import calibrate, changed_without_head, expected_error, largest_gap, write_product
-from trainers.amu_tuning import AMUTuner
+from experiments.runs.product import calibrate, largest_gap, write_product
 from trainers.zsclip import ZeroshotCLIP
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
@@ -102,25 +102,16 @@ def test_the_temperature_never_sees_test_labels(
     assert len(labels) == 6
     best = F.cross_entropy(logits / before, labels)
     assert best <= F.cross_entropy(logits / (1.05 * before), labels)
-    monkeypatch.setattr("trainers.few_shot.has_own_validation", lambda dataset: False)
+    monkeypatch.setattr("trainers.base.trainer.has_own_validation", lambda dataset: False)
     assert trainer.validation_logits() is None
-    assert calibrate(trainer)["temperature"] == 1
+    assert calibrate(trainer) == NOT_CALIBRATED
 
 
-@pytest.mark.parametrize(
-    ("name", "own", "said"),
-    [
-        ("decide", lambda self, branches: -branches["zero_shot"], "decides in a way of its own"),
-        ("inference_head", lambda self: None, "trainer ZeroshotCLIP has no inference_head"),
-    ],
-)
-def test_a_trainer_with_ways_of_its_own(
-    name: str, own: Any, said: str, train_main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ZeroshotCLIP, name, own)
+def test_a_trainer_with_ways_of_its_own(train_main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ZeroshotCLIP, "decide", lambda self, branches: -branches["zero_shot"])
     run = train_main("ZeroshotCLIP")
     assert run.status == 0, run.err
-    assert said in run.out and not (run.folder / INFO_FILE).exists()
+    assert "decides in a way of its own" in run.out and not (run.folder / INFO_FILE).exists()
 
 
 def test_a_run_that_fails_at_its_end_leaves_neither_a_result_nor_an_earlier_model(
@@ -152,11 +143,11 @@ def test_what_was_tuned_is_what_the_model_folder_decides_by(
     other = FusionSettings(fusion_alpha=2.5, uncertainty="none", uncertainty_power=0.9)
     values = other._asdict()
     tuning = Tuning({name: [value] for name, value in values.items()}, torch.full((1, 1, 1), 50.0), (0, 0, 0), 6, "")
-    monkeypatch.setattr(AMUTuner, "choose_fusion", lambda self: tuning)
+    monkeypatch.setattr("amu_raft.methods.amu.tune_fusion", lambda *_: tuning)
     run = train_main("AMU", "TRAINER.AMU.TUNE", "post_hoc")
     assert run.result["tuning"]["chosen"] == values
     assert load_model_folder(run.folder).info.choices.items() >= values.items()
-    assert kept["trainer"].trained_fusion != other
+    assert configured_fusion(kept["trainer"].method_settings) != other  # which it was trained with
 
 
 def test_a_model_chosen_on_test_labels_says_so(train_main: Callable[..., Any]) -> None:
@@ -169,27 +160,12 @@ def test_a_model_chosen_on_test_labels_says_so(train_main: Callable[..., Any]) -
 @pytest.mark.parametrize("layers", ["folded", "plain"])
 def test_the_layers_are_the_runs(layers: str, train_main: Callable[..., Any]) -> None:
     run = train_main("AMU", "MODEL.ENCODER_LAYERS", layers)
-    assert load_model_folder(run.folder).model.backbone.layers == layers
-
-
-def test_a_derived_trainer_must_say_what_it_changes() -> None:
-    class Louder(ZeroshotCLIP):
-        def decide(self, branches: Any) -> Any:
-            return 2 * branches["zero_shot"]
-
-    class Named(ZeroshotCLIP):
-        trains = False
-
-    class Honest(Louder):
-        def inference_head(self) -> Any:
-            return None
-
-    assert [changed_without_head(kind) for kind in (ZeroshotCLIP, Named, Louder, Honest)] == ["", "", "decide", ""]
+    assert load_model_folder(run.folder).model.encoders.backbone.layers == layers
 
 
 def test_a_trainer_from_elsewhere(plan: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert not write_product(plan("--trainer", "AMU"), SimpleNamespace(), {"accuracy": 50.0})
-    assert "predict.py cannot use this model" in capsys.readouterr().out
+    assert "predict.py cannot use this model: trainer AMU is no registered method" in capsys.readouterr().out
 
 
 def test_another_test_transform_is_noticed(train_main: Callable[..., Any]) -> None:
@@ -203,11 +179,5 @@ def test_the_gap_of_other_classes(train_main: Callable[..., Any], kept: dict[str
     run = train_main("ZeroshotCLIP")
     loaded = load_model_folder(run.folder)
     assert largest_gap(kept["trainer"], loaded.model, loaded.info.recipe) < 1e-5
-    loaded.model.head.text_columns = loaded.model.head.text_columns[:, :2]
+    loaded.model.method.text_columns = loaded.model.method.text_columns[:, :2]
     assert largest_gap(kept["trainer"], loaded.model, loaded.info.recipe) == float("inf")
-
-
-def test_the_calibration_error_by_hand() -> None:
-    # Two images of confidence 0.8, one of them right: |0.5 - 0.8|.
-    logits = torch.tensor([[4.0, 1.0], [4.0, 1.0]]).log()
-    assert expected_error(logits, torch.tensor([0, 1])) == pytest.approx(0.3)

@@ -22,8 +22,9 @@ from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.optim import build_lr_scheduler, build_optimizer
 from datasets.image_folder import ImageFolder
 from experiments.results.predictions import read_predictions
-from experiments.runs.config import RunPlan, extended_defaults, set_key
+from experiments.runs.config import RunPlan, extended_defaults
 from experiments.runs.session import epoch_to_load, execute
+from experiments.runs.tree import set_key
 
 Train = Callable[..., Any]
 

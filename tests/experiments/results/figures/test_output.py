@@ -26,7 +26,8 @@ def test_equal_figures_have_equal_bytes(form: str) -> None:
 def test_bytes_are_equal_in_another_process() -> None:
     code = (
         "import hashlib; from tests.experiments.results.figures.test_output import figure; "
-        "from experiments.results.figures.output import render; print(hashlib.sha256(render(figure(), 'svg')).hexdigest())"
+        "from experiments.results.figures.output import render; "
+        "print(hashlib.sha256(render(figure(), 'svg')).hexdigest())"
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in "ab"]
     assert runs[0].stdout == runs[1].stdout
@@ -78,7 +79,8 @@ def test_pixels_and_address() -> None:
 
 def test_pyplot_and_torch_stay_out() -> None:
     code = (
-        "import sys; from tests.experiments.results.figures.test_output import figure; from experiments.results.figures.output import pixels; "
+        "import sys; from tests.experiments.results.figures.test_output import figure; "
+        "from experiments.results.figures.output import pixels; "
         "pixels(figure()); print([name for name in ('matplotlib.pyplot', 'torch') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
