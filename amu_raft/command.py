@@ -44,6 +44,6 @@ def need_packages(names: Sequence[str], extra: str) -> None:
 
     if missing := [name for name in names if find_spec(name) is None]:
         raise ImportError(
-            f"{', '.join(missing)} not installed: pip install 'amu-raft[{extra}]', or in the folder of the project's "
-            f"source pip install -c constraints.txt -r requirements-{extra}.txt"
+            f"{', '.join(missing)} not installed: pip install '.[{extra}]' in the folder of the project's source, or "
+            f"the versions that were tested there, pip install -c constraints.txt -r requirements-{extra}.txt"
         )
