@@ -30,7 +30,7 @@ $(STAMP): $(REQUIREMENTS) requirements-library.txt constraints.txt pyproject.tom
 	$(PIP) --no-deps --no-build-isolation -e ./toolbox -e .
 	@touch $(STAMP)
 
-demo: setup  ## adapt a small CLIP to real digits and to drawn shapes with both methods
+demo: setup  ## adapt a small CLIP to real digits and to drawn shapes by AMU, RAFT and two linear probes
 	$(PY) -m scripts.demo
 
 sweep: setup  ## zero-shot CLIP, AMU and RAFT on digits and shapes, 1 to 16 shots, three seeds, into output/sweep
@@ -61,6 +61,7 @@ check: lint types test  ## everything that .ci/run does
 
 golden: setup  ## compare with the recorded reference numbers
 	$(PY) -m tests.golden tests/data/golden
+	$(PY) -m tests.golden tests/data/golden/methods
 
 bench: setup  ## time the fast paths against the slow ones (see docs/performance.md)
 	$(PY) -m benchmarks.region_attention --json $(BENCH)/region_attention.json

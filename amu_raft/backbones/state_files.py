@@ -96,7 +96,7 @@ def bundled_weights(name: str) -> Path:
     """Return the path of a weight file shipped with the project, after checking its sha256.
 
     Args:
-        name: File name under ``modeling/weights``, such as "tiny_clip.pt".
+        name: File name under ``amu_raft/weights``, such as "tiny_clip.pt".
 
     Raises:
         ValueError: If the manifest has no such file or the checksum differs.

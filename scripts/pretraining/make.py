@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--short", action="store_true", help="train for seconds, to see that all parts work")
     parser.add_argument(
-        "--out", type=Path, help=f"folder to write to (default: modeling/weights; short: {SHORT_FOLDER})"
+        "--out", type=Path, help=f"folder to write to (default: amu_raft/weights; short: {SHORT_FOLDER})"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides images, first weights and order (default: 0)")
     options = parser.parse_args(arguments)
