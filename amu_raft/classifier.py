@@ -22,7 +22,8 @@ from amu_raft.fit.settings import read_settings
 from amu_raft.images.given_images import as_list, check_lengths, square_of
 from amu_raft.images.own_images import TEMPLATES
 from amu_raft.isolation import own_state
-from amu_raft.methods import get_method
+from amu_raft.methods import Method, get_method
+from amu_raft.methods.registry import DEFAULT_METHOD
 from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
 from amu_raft.prediction.session import choose_device, score
 
@@ -54,7 +55,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        method: str = "amu",
+        method: str | type[Method] = DEFAULT_METHOD,
         backbone: str = "tiny",
         *,
         classnames: dict[Any, str] | None = None,
@@ -180,7 +181,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             FileNotFoundError: If a file is missing.
             ValueError: If one is damaged, or an encoder is not the one of the training.
         """
-        loaded = load_model_folder(folder, weights=weights, device=choose_device(device))
+        with own_state(torch.get_num_threads()):
+            loaded = load_model_folder(folder, weights=weights, device=choose_device(device))
         info = loaded.info
         loadable = cls(info.method, info.backbone.name, weights=weights, device=device)
         loadable.model_, loadable.classes_ = loaded, _saved_labels(loaded)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from amu_raft.methods.contract import Method
 
 Kind = TypeVar("Kind", bound=type[Method])
+DEFAULT_METHOD = "AMU"  # of those who do not choose
 _METHODS: dict[str, type[Method]] = {}
 
 
