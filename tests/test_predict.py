@@ -228,7 +228,7 @@ def test_control_c(digits: Callable[[str], Path], tmp_path: Path) -> None:
     argv = ("--model", str(digits("AMU")), "-", "--format", "jsonl", "--output", str(output), "--batch-size", "1")
     running = process(*argv, stdin=subprocess.PIPE)
     assert running.stdin is not None and running.stderr is not None
-    running.stdin.write((f"{tmp_path / 'one.png'}\n" * 3000).encode())
+    running.stdin.write((f"{tmp_path / 'one.png'}\n" * 300).encode())  # what the pipe holds
     running.stdin.flush()  # and left open: it waits for more
     partial = tmp_path / "rows.jsonl.partial"
     deadline = time.monotonic() + 60

@@ -7,6 +7,7 @@ from benchmarks import prediction
 from benchmarks.prediction import main, run_predict, write_model
 
 
+@pytest.mark.slow
 def test_small_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_model(tmp_path / "model", "ZeroshotCLIP", clip="tiny", aux="tiny", size=64, precision="fp32")
     argv = ["--model", str(model), "--photographs", "10", "--counts", "3", "12", "--rounds", "1", "--workers", "1"]

@@ -42,7 +42,7 @@ def test_raft_shows_where_it_looked(tmp_path: Path) -> None:
     found = collect(write_run(tmp_path, "digits", "RAFT", 4, 1), 5)
     assert len(found.mistakes) == 5 and found.has_overlays
     assert [[caption for caption, _ in mistake.overlays] for mistake in found.mistakes] == [
-        ["CLIP's own pooling", "RAFT, class token", "RAFT, background token"]
+        ["CLIP's own pooling", "adapted, class token", "adapted, background token"]
     ] * 5
 
 

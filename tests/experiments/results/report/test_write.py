@@ -32,7 +32,7 @@ def test_no_folder_of_the_machine_is_named(report: Report) -> None:
         "OutOfMemoryError",
         "never started",
         "image file not found",
-        "RAFT, background token",
+        "adapted, background token",
         "TRAINER.AMU.FUSION_ALPHA",
         "torchvision",
         "this project (commit)",
