@@ -1,6 +1,7 @@
 """Tensors that a method learns, whose sizes are known only when they are loaded."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,16 +19,14 @@ def follow_loaded_shapes(module: nn.Module, shapes: Mapping[str, str]) -> None:
     """
     for dotted in shapes:
         owner, _, name = dotted.rpartition(".")
-        _follow(module.get_submodule(owner), name)
+        # No function of its own, which could not be pickled with the method.
+        module.get_submodule(owner).register_load_state_dict_pre_hook(partial(_resize, name))
 
 
-def _follow(owner: nn.Module, name: str) -> None:
-    def resize(holder: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
-        loaded, tensor = state.get(f"{prefix}{name}"), getattr(holder, name)
-        if isinstance(loaded, Tensor) and loaded.dim() == tensor.dim() and loaded.shape != tensor.shape:
-            tensor.data = torch.empty(loaded.shape, dtype=tensor.dtype, device=tensor.device)
-
-    owner.register_load_state_dict_pre_hook(resize)
+def _resize(name: str, holder: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    loaded, tensor = state.get(f"{prefix}{name}"), getattr(holder, name)
+    if isinstance(loaded, Tensor) and loaded.dim() == tensor.dim() and loaded.shape != tensor.shape:
+        tensor.data = torch.empty(loaded.shape, dtype=tensor.dtype, device=tensor.device)
 
 
 def bound_sizes(module: nn.Module, shapes: Mapping[str, str], expected: Mapping[str, int]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """From frozen encoders and sentences to a method that is ready to begin."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,7 +88,7 @@ def build_method(
         encoders.widths,
         backbone.precision,
         classnames,
-        attention_pool=lambda: backbone.attention_pool,
+        attention_pool=partial(getattr, backbone, "attention_pool"),
         text_rows=text_rows,
     )
     method = kind(settings, task)

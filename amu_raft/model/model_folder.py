@@ -7,6 +7,7 @@ their checksums and looked for as in training.
 import json
 import os
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ def load_model_folder(
             backbone.logit_scale,
             encoders.widths,
             backbone.precision,
-            attention_pool=lambda: backbone.attention_pool,
+            attention_pool=partial(getattr, backbone, "attention_pool"),
         )
         method = kind.from_folder(task, tensors, info.choices)
     except (ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
