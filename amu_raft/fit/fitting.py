@@ -4,7 +4,7 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,7 @@ def fit_model(fitting: Fitting) -> LoadedModel:
     """
     check_backbone(fitting.backbone)
     with own_state(fitting.settings.recipe.threads), ExitStack() as stack:
-        if fitting.validation is not None and not fitting.validation.images:
-            raise ValueError("validation pictures are given, but there are none; leave them out")
+        _check_validation(fitting)
         return _Fit(fitting, stack).carry_out()
 
 
@@ -153,7 +152,7 @@ class _Fit:
         calibration, metrics = self._measure(method)
         fitting.say(calibration.line if calibration.fitted_on else f"not calibrated: {calibration.note}")
         model = FewShotModel(self.encoders, method.requires_grad_(False), temperature=calibration.temperature)
-        _forget_texts(self.encoders)
+        _let_go(method, self.encoders)
         return LoadedModel(model, self._info(method, calibration, metrics))
 
     def _learn(self, method: Method) -> None:
@@ -161,7 +160,8 @@ class _Fit:
         method.start(self.training)
         if method.learns != "gradient":
             return
-        trained = method.trained.to(self.fitting.device, self.encoders.backbone.precision.weight_dtype)
+        trained = method.trained.to(self.fitting.device)
+        self.encoders.backbone.precision.cast_weights(trained)
         batches = self._batches()
         if self.held is not None and (
             line := method.choose_by_training(_Trials(self, method, batches), self.validation(method))
@@ -194,8 +194,6 @@ class _Fit:
         )
 
     def _accuracy(self, method: Method) -> float:
-        if self.held is None:
-            raise ValueError("TEST.FINAL_MODEL best_val needs validation pictures; give some, or take last_step")
         if method.chooses:
             method.choose(self.validation(method))
         branches, labels = self.validation(method)()
@@ -220,7 +218,8 @@ class _Fit:
     def _info(self, method: Method, calibration: Calibration, metrics: dict[str, Any]) -> ModelInfo:
         fitting, backbone, aux = self.fitting, self.encoders.backbone, self.encoders.aux_encoder
         others = fitting.settings.others
-        chosen = self.tuning is not None or others["final_model"] == "best_val"
+        best = method.learns == "gradient" and others["final_model"] == "best_val"
+        chosen = self.tuning is not None or best
         protocol = {"final_model": others["final_model"], "selected_on": "validation" if chosen else "none"}
         about = {
             "calibration": calibration.record(),
@@ -316,6 +315,15 @@ class _FreshBatches:
             yield {**features, "label": torch.tensor([item["label"] for item in items], device=device)}
 
 
+def _check_validation(fitting: Fitting) -> None:
+    """Refuse before anything is encoded what validation pictures are wanted for, if there are none."""
+    if fitting.validation is None:
+        if fitting.kind.learns == "gradient" and fitting.settings.others["final_model"] == "best_val":
+            raise ValueError("TEST.FINAL_MODEL best_val needs validation pictures; give some, or take last_step")
+    elif not fitting.validation.images:
+        raise ValueError("validation pictures are given, but there are none; leave them out")
+
+
 def _load_encoders(fitting: Fitting) -> Encoders:
     others, kind = fitting.settings.others, fitting.kind
     weights, layers, device = fitting.weights, others["layers"], fitting.device
@@ -347,7 +355,9 @@ def _workers(fitting: Fitting, files: bool) -> int:
     return min(8, num_cores()) if many else 0
 
 
-def _forget_texts(encoders: Encoders) -> None:
-    """Let go of the tower for texts, half of a small CLIP: only pictures are encoded from now on."""
+def _let_go(method: Method, encoders: Encoders) -> None:
+    """Let go of what only a fit needs: gradients, and the tower for texts, half of a small CLIP."""
+    method.zero_grad()
+    method.task = replace(method.task, text_rows=None)
     for part in ("transformer", "token_embedding"):
         setattr(encoders.backbone.model, part, torch.nn.Identity())

@@ -8,6 +8,7 @@ from typing import Any
 
 from amu_raft.backbones.encoder_layers import check_encoder_layers
 from amu_raft.backbones.precision import Precision
+from amu_raft.fit.training_loop import check_optimizer
 from amu_raft.methods import Method, Recipe
 from amu_raft.methods.recipe import KEYS
 from amu_raft.methods.settings import SettingError, settings_of, typed
@@ -62,6 +63,8 @@ def read_settings(kind: type[Method], backbone: str, given: Mapping[str, Any]) -
         recipe = recipe.changed(**changed)
         settings = settings_of(kind.Settings, parts["method"])
         kind.check(settings, recipe, backbone)
+        if kind.learns == "gradient":
+            check_optimizer(recipe.optimizer)
     except SettingError as error:
         raise ValueError(f"setting {error.name} {error.reason}") from error
     return FitSettings(settings, recipe, _checked(parts["others"]))

@@ -47,6 +47,7 @@ def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Call
     """
     module = method.trained
     optimizer = build_optimizer(module, recipe)
+    scaler = method.task.precision.gradient_scaler(method.text_columns.device)
     schedule = TableScheduler(optimizer, method.rates(recipe, len(batches)))
     for epoch in range(recipe.epochs):
         batches.set_epoch(epoch)
@@ -60,8 +61,9 @@ def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Call
                     f"loss is {loss.item()} at epoch {epoch + 1}, batch {number}; try a smaller lr"
                 )
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(optimizer)
+            scaler.update()
             schedule.step()
             losses.append(loss.item())
         after_epoch(epoch + 1, sum(losses) / len(losses))
@@ -73,7 +75,16 @@ def build_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     Raises:
         ValueError: If it is unknown.
     """
-    if recipe.optimizer not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose from {', '.join(OPTIMIZERS)}")
+    check_optimizer(recipe.optimizer)
     group: dict[str, Any] = {"params": list(module.parameters()), "eps": recipe.eps, "fused": True}
     return OPTIMIZERS[recipe.optimizer]([group], recipe)
+
+
+def check_optimizer(name: str) -> None:
+    """Refuse an optimiser that is none of ``OPTIMIZERS``.
+
+    Raises:
+        ValueError: Naming those that are.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer {name!r}; choose from {', '.join(OPTIMIZERS)}")
