@@ -71,7 +71,8 @@ class Pictures(Dataset[dict[str, Any]]):
 
 
 def _path_of(image: Any) -> str:
-    return os.path.normpath(Path(os.fsdecode(image)).expanduser().absolute()) if is_path(image) else ""
+    """Return the file that is read, wherever the process goes; "link/.." stays, for it need not lead back."""
+    return str(Path(os.fsdecode(image)).absolute()) if is_path(image) else ""
 
 
 def _pixels(picture: Image.Image) -> bytes:
