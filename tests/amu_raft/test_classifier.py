@@ -4,8 +4,10 @@ import json
 import pickle
 import random
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,15 +16,17 @@ from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from torch import nn
 
-import experiments.runs.fitting
 from amu_raft.classifier import FewShotClassifier
+from amu_raft.methods import Branches, Features, Loss, Method, MethodSettings, Task, get_method, method_names, register
 from amu_raft.model.model_info import INFO_FILE
 
-QUICK = {"OPTIM.MAX_EPOCH": 5, "OPTIM.WARMUP_EPOCH": 0, "TRAIN.VIEWS": 1, "DATALOADER.TRAIN_X.BATCH_SIZE": 4}
+QUICK = {"OPTIM.MAX_EPOCH": 5, "warmup_epochs": 0, "TRAIN.VIEWS": 1, "batch_size": 4}
+ONCE = {"epochs": 1, "warmup_epochs": 0, "views": 1}
 NAMES = ("zero", "one", "six")  # of digits that the tiny CLIP tells apart after an epoch or two
 
 
@@ -35,7 +39,7 @@ def pictures(per_class: int = 5, names: tuple[str, ...] = NAMES) -> tuple[Any, A
     return np.stack([grey] * 3, axis=-1), np.array([*names] * per_class)
 
 
-def quick(method: str = "amu", **parameters: Any) -> FewShotClassifier:
+def quick(method: Any = "amu", **parameters: Any) -> FewShotClassifier:
     return FewShotClassifier(method, **{"random_state": 0, "settings": QUICK, "device": "cpu", **parameters})
 
 
@@ -44,19 +48,28 @@ def fitted() -> FewShotClassifier:
     return quick().fit(*pictures())
 
 
+@pytest.fixture(scope="module")
+def fitted_raft() -> FewShotClassifier:
+    return quick("raft").fit(*pictures())
+
+
 def zero_shot(**parameters: Any) -> FewShotClassifier:
     """What is asked of labels, names and files does not depend on the method, and nothing is trained here."""
     return quick("zeroshot", settings=None, **parameters)
 
 
-@pytest.mark.parametrize("method", ["amu", "raft", "zeroshot"])
-def test_fit_predict_save_load(method: str, fitted: FewShotClassifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", method_names())
+def test_every_method_is_fitted_predicts_and_is_saved(
+    method: str, fitted: FewShotClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images, labels = pictures()
-    classifier = {"amu": fitted, "raft": quick("raft"), "zeroshot": zero_shot()}[method]
-    if method != "amu":
+    classifier = fitted if method == "AMU" else quick(method)
+    if method != "AMU":
         assert classifier.fit(images, labels) is classifier
-    assert classifier.classes_.tolist() == ["one", "six", "zero"]
-    assert classifier.score(images, labels) >= (0.9 if method != "zeroshot" else 0.6)
+    assert classifier.classes_.tolist() == ["one", "six", "zero"] and classifier.model_.info.method == method
+    # Zero-shot CLIP has 11 of these 15; a cache of so few keys is never worse, others learn them all but one.
+    least = 0.7 if method in ("ZeroshotCLIP", "TipAdapter", "TipAdapterF") else 0.9
+    assert classifier.score(images, labels) >= least
     probabilities, logits = classifier.predict_proba(images), classifier.decision_function(images)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (classifier.classes_[logits.argmax(axis=1)] == classifier.predict(images)).all()
@@ -65,6 +78,55 @@ def test_fit_predict_save_load(method: str, fitted: FewShotClassifier, tmp_path:
     loaded = FewShotClassifier.load(tmp_path / "new" / "model", device="cpu")
     assert loaded.method == method and loaded.classes_.tolist() == classifier.classes_.tolist()
     np.testing.assert_array_equal(loaded.predict_proba(images), probabilities)
+
+
+def test_names_and_aliases_in_any_case_are_the_method() -> None:
+    images, labels = pictures(2)
+    expected = zero_shot().fit(images, labels).predict_proba(images)
+    for name in ("ZeroshotCLIP", "ZEROSHOT", get_method("zeroshot")):
+        found = quick(name, settings=None).fit(images, labels)
+        assert found.model_.info.method == "ZeroshotCLIP"
+        np.testing.assert_array_equal(found.predict_proba(images), expected)
+
+
+@dataclass(frozen=True)
+class ShiftedSettings(MethodSettings):
+    scale: float = 1.0
+
+
+class Shifted(Method):
+    """A stranger's method: a learned shift of every class's logit, and nobody has registered it."""
+
+    Settings = ShiftedSettings
+    tensors: ClassVar[dict[str, str]] = {}
+
+    def build(self, task: Task) -> None:
+        self.shift = nn.Parameter(torch.zeros(task.text_columns.shape[1]))
+
+    def branches(self, features: Features) -> Branches:
+        zero_shot = self.zero_shot(features)
+        return {"zero_shot": zero_shot, "adapted": zero_shot + self.settings.scale * self.shift}
+
+    def loss(self, features: Features, labels: torch.Tensor) -> Loss:
+        logits = self.branches(features)["adapted"]
+        return Loss(nn.functional.cross_entropy(logits, labels), logits)
+
+
+@pytest.mark.usefixtures("trainers_of_this_test")
+def test_a_class_of_ones_own(tmp_path: Path) -> None:
+    images, labels = pictures()
+    classifier = quick(Shifted, settings={"epochs": 3, "lr": 0.5, "views": 1, "scale": 2}).fit(images, labels)
+    shift: Any = classifier.model_.model.method.shift
+    assert isinstance(classifier.model_.model.method, Shifted) and shift.abs().max() > 0.1
+    assert not shift.requires_grad and shift.grad is None
+    base = zero_shot().fit(images, labels).decision_function(images)
+    np.testing.assert_allclose(classifier.decision_function(images), base + 2 * shift.numpy(), rtol=1e-4, atol=1e-4)
+    assert clone(classifier).method is Shifted
+    classifier.save(tmp_path)
+    with pytest.raises(ValueError, match="'Shifted', which is not registered here"):
+        FewShotClassifier.load(tmp_path)
+    register(Shifted)
+    assert FewShotClassifier.load(tmp_path, device="cpu").method == "Shifted"
 
 
 def test_paths_pillow_images_and_arrays_are_the_same_pictures(fitted: FewShotClassifier, tmp_path: Path) -> None:
@@ -106,6 +168,19 @@ def test_cross_validation_and_pipeline() -> None:
     assert scores.shape == (2,) and scores.min() > 0.8
 
 
+def test_a_search_goes_through_methods() -> None:
+    images, labels = pictures(4)
+    search = GridSearchCV(
+        quick(validation_fraction=0, settings={"views": 1}),
+        {"method": ["zeroshot", "LinearProbe"]},
+        cv=2,
+        error_score="raise",
+    ).fit(images, labels)
+    assert search.best_params_ == {"method": "LinearProbe"} and search.best_score_ > 0.9
+    assert search.best_estimator_.model_.info.method == "LinearProbe" and search.score(images, labels) > 0.9
+    assert search.cv_results_["mean_test_score"].min() < 0.9
+
+
 def test_two_classes_have_one_decision() -> None:
     images, labels = pictures(3, ("zero", "one"))
     classifier = zero_shot().fit(images, labels)
@@ -127,26 +202,122 @@ def test_score_is_a_share_and_may_be_weighted(fitted: FewShotClassifier) -> None
         fitted.score([], [])
 
 
-def test_random_state_decides_and_the_process_is_left_as_it_was(
-    fitted: FewShotClassifier, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_random_state_decides(fitted: FewShotClassifier, capfd: pytest.CaptureFixture[str]) -> None:
     images, labels = pictures()
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)
-    before = random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state(), torch.get_num_threads()
+    random.seed(6), np.random.seed(6), torch.manual_seed(6)
     again = quick().fit(images, labels)
     assert capfd.readouterr() == ("", "")
-    after = random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state(), torch.get_num_threads()
-    assert (
-        before[0] == after[0] and before[1] == after[1] and torch.equal(before[2], after[2]) and before[3] == after[3]
-    )
     np.testing.assert_array_equal(again.predict_proba(images), fitted.predict_proba(images))
     other = quick(random_state=np.random.RandomState(7)).fit(images, labels)
     assert np.abs(other.predict_proba(images) - fitted.predict_proba(images)).max() > 0
 
 
+def test_without_a_random_state_numpys_generator_decides() -> None:
+    images, labels = pictures(2)
+    found = []
+    for seed in (3, 3, 4):
+        np.random.seed(seed)
+        found.append(zero_shot(random_state=None).fit(images, labels).model_.info.about["data"]["seed"])
+    assert found[0] == found[1] != found[2]
+
+
+def state_of_process() -> list[Any]:
+    """Everything of the process that could change what a fit gives, or that it could change."""
+    return [
+        random.getstate(),
+        pickle.dumps(np.random.get_state()),
+        torch.get_rng_state().tolist(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+    ]
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextlib.contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def seeds(seed: int) -> Iterator[None]:
+    random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+    yield
+
+
+STATES: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
+    "generators": lambda: seeds(5),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "float64": lambda: default_dtype(torch.float64),
+    "bfloat16": lambda: default_dtype(torch.bfloat16),
+    "threads": lambda: num_threads(2),
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "device": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.parametrize("method", ["AMU", "RAFT"])
+@pytest.mark.parametrize("state", STATES)
+def test_the_callers_state_neither_enters_nor_changes(
+    state: str, method: str, fitted: FewShotClassifier, fitted_raft: FewShotClassifier, tmp_path: Path
+) -> None:
+    images, labels = pictures()
+    expected = {"AMU": fitted, "RAFT": fitted_raft}[method].predict_proba(images)
+    outside = state_of_process()
+    with STATES[state]():
+        before = state_of_process()
+        classifier = quick(method).fit(images, labels)
+        assert state_of_process() == before
+        found = classifier.predict_proba(images)
+        classifier.save(tmp_path)
+        loaded = FewShotClassifier.load(tmp_path, device="cpu").predict_proba(images)
+        assert state_of_process() == before
+    if state != "generators":
+        assert state_of_process() == outside != before
+    # Predictions use the caller's threads, of which several add in another order; a fit has threads of its own.
+    accepted = 1e-4 if state == "threads" else 0
+    np.testing.assert_allclose(found, expected, rtol=accepted, atol=0)
+    np.testing.assert_array_equal(loaded, found)
+    np.testing.assert_array_equal(classifier.predict_proba(images), expected)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_failed_fit_leaves_the_process_as_it_was_too(state: str, tmp_path: Path) -> None:
+    images, labels = pictures(1)
+    with STATES[state]():
+        before = state_of_process()
+        with pytest.raises(FileNotFoundError, match=r"absent\.png"):
+            quick().fit([*images[:2], tmp_path / "absent.png"], labels)
+        assert state_of_process() == before
+
+
 def test_fit_says_what_it_does_if_asked(capfd: pytest.CaptureFixture[str]) -> None:
-    zero_shot(verbose=True).fit(*pictures(2))
-    assert "accuracy" in capfd.readouterr().out
+    images, labels = pictures(2)
+    quick("raft", verbose=True, settings={**ONCE, "epochs": 2}).fit(images, labels)
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2", "not calibrated"]
+    quick("raft", settings={**ONCE, "epochs": 2}).fit(images, labels)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -189,16 +360,27 @@ def test_without_held_out_images_nothing_is_calibrated_or_measured() -> None:
     assert info.about["metrics"]["split"] == "val"
 
 
-def test_copies(fitted: FewShotClassifier) -> None:
-    images, _ = pictures(1)
-    for other in (copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))):
-        np.testing.assert_array_equal(other.predict(images), fitted.predict(images))
+@pytest.mark.parametrize("method", method_names())
+def test_copies(method: str, tmp_path: Path) -> None:
+    images, labels = pictures(2)
+    fitted = quick(method, settings=ONCE).fit(images, labels)
+    expected = fitted.predict_proba(images)
+    fitted.save(tmp_path)
+    loaded = FewShotClassifier.load(tmp_path, device="cpu")
+    for original in (fitted, loaded):
+        content = pickle.dumps(original)
+        for other in (copy.deepcopy(original), pickle.loads(content)):
+            np.testing.assert_array_equal(other.predict_proba(images), expected)
+    copied = copy.deepcopy(fitted)
+    for tensor in [*copied.model_.model.method.state_dict().values(), copied.model_.model.method.text_columns]:
+        tensor.fill_(float("nan"))
+    np.testing.assert_array_equal(fitted.predict_proba(images), expected)
 
 
 def test_the_folder_of_a_run(finished: Any, image_root: Path) -> None:
     classifier = FewShotClassifier.load(finished("RAFT").folder)
     paths = sorted(image_root.rglob("*.png"))
-    assert classifier.method == "raft" and len(classifier.predict(paths)) == 30
+    assert classifier.method == "RAFT" and len(classifier.predict(paths)) == 30
     assert set(classifier.predict(paths)) <= {"bear", "red fox", "red_fox", "sea lion"}
 
 
@@ -213,7 +395,7 @@ def test_not_fitted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "magic"}, "unknown method 'magic'; accepted are amu, raft, zeroshot"),
+        ({"method": "magic"}, f"unknown method 'magic'; registered are {', '.join(method_names())}"),
         ({"method": ["amu"]}, "unknown method ['amu']"),
         ({"validation_fraction": 1}, "validation_fraction must be from 0 to below 1, got 1"),
         ({"validation_fraction": "0.2"}, "validation_fraction must be from 0 to below 1, got '0.2'"),
@@ -225,8 +407,9 @@ def test_not_fitted(tmp_path: Path) -> None:
         ({"backbone": "no-such-clip"}, "no-such-clip"),
         ({"random_state": 2**32}, "random_state must be from 0 to below 2**32, got 4294967296"),
         ({"settings": {"OPTIM.MAX_EPOHC": 1}}, "the nearest known key is 'OPTIM.MAX_EPOCH'"),
-        ({"settings": {"DATASET.SUBSAMPLE_CLASSES": "base"}}, "settings cannot have DATASET.SUBSAMPLE_CLASSES"),
-        ({"settings": {"OUTPUT_DIR": "mine"}}, "settings cannot have OUTPUT_DIR, which fit decides by itself"),
+        ({"settings": {"DATASET.SUBSAMPLE_CLASSES": "base"}}, "unknown setting 'DATASET.SUBSAMPLE_CLASSES'"),
+        ({"settings": {"OUTPUT_DIR": "mine"}}, "unknown setting 'OUTPUT_DIR'; the nearest known key is "),
+        ({"settings": {"epochs": "many"}}, "setting epochs takes a value of type int, got 'many'"),
         ({"settings": {"TEST.FINAL_MODEL": "best_test"}}, "fit has no test images; accepted are last_step, best_val"),
     ],
 )
@@ -269,15 +452,9 @@ def test_pictures_that_cannot_be_read_are_named(fitted: FewShotClassifier, tmp_p
 
 def test_scores_that_are_no_numbers_end_the_call(fitted: FewShotClassifier) -> None:
     damaged = copy.deepcopy(fitted)
-    damaged.model_.model.head.text_columns.fill_(float("nan"))
+    damaged.model_.model.method.text_columns.fill_(float("nan"))
     with pytest.raises(ArithmeticError, match="the model's scores of image 0 are no finite numbers"):
         damaged.predict(pictures(1)[0])
-
-
-def test_a_run_that_leaves_no_model_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments.runs.fitting, "_train", lambda *_: None)
-    with pytest.raises(RuntimeError, match="trainer AMU has left no model"):
-        quick().fit(*pictures(1))
 
 
 def test_a_failed_fit_keeps_the_earlier_model(fitted: FewShotClassifier, tmp_path: Path) -> None:
