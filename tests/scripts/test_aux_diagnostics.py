@@ -11,10 +11,10 @@ QUICK = ("OPTIM.MAX_EPOCH", "2", "TRAIN.VIEWS", "1")
 
 
 def test_tiny_on_validation_images_only(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    from trainers.few_shot import FewShotTrainer
+    from trainers.base.choices import Choices
 
     seen = []
-    collect = FewShotTrainer.collect_branches
+    collect = Choices.collect_branches
 
     def noted(self: Any, split: str, loader: Any) -> Any:
         seen.append({item.impath for item in loader.dataset.data_source})
@@ -22,7 +22,7 @@ def test_tiny_on_validation_images_only(tmp_path: Path, capsys: pytest.CaptureFi
         assert not seen[-1] & {item.impath for item in self.dm.dataset.train_x}
         return collect(self, split, loader)
 
-    monkeypatch.setattr(FewShotTrainer, "collect_branches", noted)
+    monkeypatch.setattr(Choices, "collect_branches", noted)
     report, figure = tmp_path / "aux.json", tmp_path / "aux.svg"
     command = ["--shots", "1", "--seeds", "11", "12", "--json", str(report), "--figure", str(figure)]
     assert main([*command, "--opts", *QUICK, "FEATURES.STORE", str(tmp_path / "store")]) == 0

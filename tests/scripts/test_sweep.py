@@ -190,7 +190,7 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ("TRAINER.AMU.TUNE nope", "AMU on digits, tiny 1 shots, seed 1: unknown TRAINER.AMU.TUNE 'nope'"),
+        ("TRAINER.AMU.TUNE nope", "AMU on digits, tiny 1 shots, seed 1: TRAINER.AMU.TUNE is 'nope'; choose from "),
         ("TRAIN.VIEWS 0", "ZeroshotCLIP on digits, tiny, seed 1: "),
         ("OPTIM.MAX_EPOCH 0", "OPTIM.MAX_EPOCH must be at least 1, got 0"),
         ("FEATURES.LIMIT x", "FEATURES.LIMIT: "),
