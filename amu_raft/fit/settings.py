@@ -1,7 +1,7 @@
 """Settings of a fit: a method's own, its recipe's, and the few others, by short names or configuration keys."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -99,8 +99,15 @@ def _recipe_value(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)):
             raise SettingError(name, f"takes a list, got {value!r}")
-        return tuple(value)
+        return _crop_scale(value) if name == "crop_scale" else tuple(value)
     return typed(name, value, default)
+
+
+def _crop_scale(value: Sequence[Any]) -> tuple[float, ...]:
+    shares = tuple(typed("crop_scale", share, 1.0) for share in value)
+    if len(shares) != 2 or not 0 < shares[0] <= shares[1] <= 1:
+        raise SettingError("crop_scale", f"takes two shares of the image, the smaller first, got {value!r}")
+    return shares
 
 
 def _checked(others: Mapping[str, Any]) -> dict[str, str]:
