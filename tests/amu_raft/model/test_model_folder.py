@@ -151,7 +151,8 @@ INFO_DAMAGE: dict[str, tuple[str, Any, str]] = {
     "odd choice": ("choices.beta", 1, "AMU has no choice 'beta'"),
     "known": ("choices.known", [[5], [0]], '"known" does not match 3 rows of the model to 3 classes'),
     "known of another form": ("choices.known", {}, '"known" must be null or two lists of whole numbers, got {}'),
-    "known in tables": ("choices.known", [[[0]], [[0]]], '"known" does not match 3 rows'),
+    "known in tables": ("choices.known", [[[0]], [[0]]], '"known" must be null or two lists of whole numbers'),
+    "known in fractions": ("choices.known", [[0.5], [0]], '"known" must be null or two lists of whole numbers'),
     "weights": ("weights_sha256", OTHER, rf"model-info.json beside it says {OTHER}; restore both files"),
 }
 
