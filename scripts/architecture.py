@@ -39,7 +39,9 @@ FLOORS = (
     Room("data sets", "benchmarks and own images as Dassl's", ("datasets",)),
     Room("trainers", "methods as Dassl's trainers", ("trainers",)),
     Room("experiments", "runs, sweeps, results", ("experiments",)),
-    Room("commands", "train.py, predict.py, scripts", ("scripts", "trainers.import_weights", "trainers.export_weights")),
+    Room(
+        "commands", "train.py, predict.py, scripts", ("scripts", "trainers.import_weights", "trainers.export_weights")
+    ),
 )
 ROOMS = (
     Room("plain", "files, words, errors", ("amu_raft",)),

@@ -12,7 +12,7 @@ import export
 import predict
 import train
 from amu_raft.classifier import FewShotClassifier
-from amu_raft.model.pixels import PixelRecipe
+from amu_raft.images.pixels import PixelRecipe
 from dassl.utils import read_image
 from datasets.doctor.__main__ import main as doctor
 from tests.odd_files import write_twenty_odd_files

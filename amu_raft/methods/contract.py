@@ -55,6 +55,7 @@ class Method(nn.Module, ABC):
         saved_as: Folder of ``trained`` in a run folder.
         decides: Branch whose logits decide.
         chosen: Settings that decide and may be chosen on validation images, in ``choose``.
+        others: Who answers for classes that it was not trained on, if it was trained on some of those asked for.
         shows: What ``explain`` shows: "parts" of logits or "attention".
     """
 
@@ -69,6 +70,7 @@ class Method(nn.Module, ABC):
     saved_as: ClassVar[str] = "model"
     decides: ClassVar[str] = "adapted"
     chosen: ClassVar[tuple[str, ...]] = ()
+    others: ClassVar[str] = "zero-shot CLIP decides the others"
     shows: ClassVar[Literal["parts", "attention"]] = "parts"
 
     text_columns: Tensor

@@ -78,11 +78,11 @@ def read_known(written: Any, *, num_rows: int, num_classes: int) -> KnownClasses
         if num_rows != num_classes:
             raise ValueError(f"the model has {num_rows} rows for {num_classes} classes")
         return None
-    try:
-        labels, rows = (torch.tensor(part, dtype=torch.long) for part in written)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f'"known" must be null or two lists of whole numbers, got {str(written)[:40]}') from error
-    inside = bool(((labels >= 0) & (labels < num_classes)).all() and ((rows >= 0) & (rows < num_rows)).all())
-    if labels.dim() != 1 or labels.shape != rows.shape or not inside:
+    parts = written if isinstance(written, list) else []
+    if len(parts) != 2 or not all(isinstance(part, list) and all(type(item) is int for item in part) for part in parts):
+        raise ValueError(f'"known" must be null or two lists of whole numbers, got {str(written)[:40]}')
+    inside = all(0 <= item < num for part, num in zip(parts, (num_classes, num_rows), strict=True) for item in part)
+    if len(parts[0]) != len(parts[1]) or not inside:
         raise ValueError(f'"known" does not match {num_rows} rows of the model to {num_classes} classes')
+    labels, rows = (torch.tensor(part, dtype=torch.long) for part in parts)
     return KnownClasses(labels, rows, num_classes)

@@ -87,6 +87,7 @@ class LinearProbe(Method):
     saved_as = "probe"
     decides = "probe"
     chosen = ("inverse_regularization",)
+    others = "the others are never answered"
     sees = "clip"
 
     weight: Tensor

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from amu_raft.model.reliability import reliability
 
-LIMITS = (0.05, 20.0)
+LIMITS = (0.05, 2000.0)
 _HALVINGS = 60  # of the interval of log temperatures: beyond the last digit of a float64
 
 

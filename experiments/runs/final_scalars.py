@@ -1,10 +1,12 @@
 """The numbers of a finished run for TensorBoard, by the names that docs/tensorboard.md lists."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from amu_raft.methods import get_method, method_names
 from amu_raft.model.reliability import reliability
 from experiments.results.predictions import Predictions
 
@@ -13,9 +15,6 @@ _RESULT_KEYS = {
     "final/accuracy": "accuracy",
     "final/macro_f1": "macro_f1",
     "final/accuracy_zero_shot": "zero_shot_accuracy",
-    "final/fusion_alpha": "fusion_alpha",
-    "final/loss_lambda": "loss_lambda",
-    "final/uncertainty_power": "uncertainty_power",
     "final/peak_memory_mb": "peak_memory_mb",
 }
 GAIN_TAG = "final/gain_by_class"
@@ -41,6 +40,7 @@ def final_scalars(result: Mapping[str, Any], predictions: Predictions | None) ->
     """
     shots = int(result["num_shots"])
     values = {tag: result.get(key) for tag, key in _RESULT_KEYS.items()}
+    values |= {f"final/{name}": result[name] for name in _settings_in(result)}
     values |= {f"final/accuracy_{name}": value for name, value in result.get("branches", {}).items()}
     values |= {f"final/seconds_{name}": value for name, value in result["seconds"].items()}
     if predictions is not None:
@@ -50,6 +50,13 @@ def final_scalars(result: Mapping[str, Any], predictions: Predictions | None) ->
     for tag, value in values.items():
         if value is not None:
             yield Scalar(tag, float(value), shots)
+
+
+def _settings_in(result: Mapping[str, Any]) -> list[str]:
+    """Return the method's settings that a record states as numbers, chosen or not; none of other trainers."""
+    trainer = str(result.get("trainer"))
+    names = [item.name for item in fields(get_method(trainer).Settings)] if trainer in method_names() else []
+    return [name for name in names if type(result.get(name)) in (int, float)]
 
 
 def _of_predictions(predictions: Predictions) -> dict[str, float]:

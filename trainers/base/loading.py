@@ -36,8 +36,8 @@ class Loading(Training):
 
     def _say_what_is_known(self, directory: str, stated: bool) -> None:
         known, what = self.method.num_known, self.kind.saved_as
-        unknown = self.num_classes - known
-        decides = f": zero-shot CLIP decides{' the others' if known else ''}" if unknown else ""
-        print(f"{what} knows {known} of {self.num_classes} classes{decides}")
+        decides = self.kind.others if known else "zero-shot CLIP decides"
+        unknown = f": {decides}" if known < self.num_classes else ""
+        print(f"{what} knows {known} of {self.num_classes} classes{unknown}")
         if not stated:
             print(f"{directory} has no {CLASSES_FILE}: the {what}'s rows are taken for the data set's classes in order")

@@ -121,9 +121,19 @@ def check_settings(cfg: CfgNode, kind: type[Method]) -> tuple[Any, Recipe]:
             "INPUT.NO_TRANSFORM must be False and DATALOADER.K_TRANSFORMS 1: "
             "the encoders take one tensor an image; TRAIN.VIEWS gives several views"
         )
-    settings, recipe = method_settings(kind, cfg.TRAINER[kind.__name__.upper()]), recipe_of(cfg)
+    recipe = recipe_of(cfg)
+    return check_method(cfg, kind, recipe), recipe
+
+
+def check_method(cfg: CfgNode, kind: type[Method], recipe: Recipe) -> Any:
+    """Return a method's settings if they go together with a recipe and the backbone.
+
+    Raises:
+        ValueError: Naming the key and what is accepted.
+    """
+    settings = method_settings(kind, cfg.TRAINER[kind.__name__.upper()])
     try:
         kind.check(settings, recipe, cfg.MODEL.BACKBONE.NAME)
     except SettingError as error:
         raise ValueError(f"{key_of(kind, error.name)} {error.reason}") from error
-    return settings, recipe
+    return settings

@@ -13,7 +13,7 @@ from amu_raft.methods import Method, get_method, method_names
 from dassl.utils import save_checkpoint
 from datasets.classes import CLASSES_FILE
 from experiments.runs.settings import NOT_STATED, RESULT_FILE, SETTINGS_FILE, configured_settings
-from trainers.base.settings import key_of, method_settings, recipe_of
+from trainers.base.settings import check_method, key_of, recipe_of
 from trainers.import_weights.row_classes import find_row_classes
 
 
@@ -53,10 +53,9 @@ def write_run_folder(
         ValueError: If the trainer has nothing to import, or the file does not fit its model.
     """
     folder, kind = Path(cfg.OUTPUT_DIR), _kind_of(cfg)
-    settings = method_settings(kind, cfg.TRAINER[kind.__name__.upper()])
     _check_request(cfg, folder, kind, classnames_file)
     # Nothing is trained, so that a warm-up cannot be too long.
-    kind.check(settings, recipe_of(cfg).changed(warmup_epochs=0), cfg.MODEL.BACKBONE.NAME)
+    settings = check_method(cfg, kind, recipe_of(cfg).changed(warmup_epochs=0))
     found = kind.read_released(Path(file), EncoderLoader(cfg, settings), settings)
     print(found.note)
     classes = None if found.num_rows is None else find_row_classes(found.num_rows, cfg, classnames_file)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ import torch
 from torch import Tensor
 
 import amu_raft.export.onnx_export
-from amu_raft.export.onnx_export import INPUT, OPSETS, OUTPUTS, TOLERANCE, compare, export_onnx, metadata_of
+from amu_raft.export.onnx_export import (
+    INPUT,
+    OPSETS,
+    OUTPUTS,
+    TOLERANCE,
+    accepted_differences,
+    compare,
+    export_onnx,
+    metadata_of,
+)
 from amu_raft.methods import method_names
 from amu_raft.methods.known_classes import KnownClasses
 from amu_raft.model.model_folder import LoadedModel
@@ -81,6 +91,28 @@ def test_onnxruntime_gives_the_numbers_of_the_model(method: str, exported: Any, 
 @pytest.mark.parametrize("method", sorted({*method_names()} - {*METHODS}))
 def test_every_other_method_is_exported_too(method: str, pixels: Tensor, tmp_path: Path) -> None:
     check(Exported(method, tmp_path / "model.onnx", pixels[:4]), pixels)
+
+
+class Noisy:
+    """A model whose outputs depend on how many images it takes together."""
+
+    def __init__(self, noise: float) -> None:
+        self.noise = noise
+
+    def __call__(self, pixels: Any) -> Any:
+        logits = torch.tensor([[1.0, 2.0]]).expand(len(pixels), 2) + self.noise * len(pixels)
+        return SimpleNamespace(adapted=logits)
+
+    def probabilities(self, scores: Any) -> Any:
+        return scores.adapted / 10
+
+
+@pytest.mark.parametrize(("noise", "probabilities"), [(0.0, TOLERANCE), (1e-6, TOLERANCE), (1e-2, 4 * 2e-3)])
+def test_what_torch_itself_differs_by_is_accepted(noise: float, probabilities: float) -> None:
+    model: Any = Noisy(noise)
+    found = accepted_differences(model, torch.zeros(3, 3, 2, 2))
+    assert found["probabilities"] == pytest.approx(probabilities, rel=1e-3)
+    assert found["logits"] == pytest.approx(max(TOLERANCE, 4 * 2 * noise / (2 + 3 * noise)), rel=1e-3)
 
 
 def test_the_file_says_what_goes_in_and_comes_out(exported: Any) -> None:

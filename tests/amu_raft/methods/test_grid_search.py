@@ -83,6 +83,7 @@ def test_the_first_best_tries_what_it_is_given_alone() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_what_is_said_of_a_choice(rule: str) -> None:
     found = choose([[50.0, 90.0], [52.0, 50.0]], rule=rule)
+    assert found is not None
     assert (found.num_images, found.rule, found.accuracy) == (100, RULES[rule], 90.0)
     assert found.axes == {"beta": [1.0, 3.0], "alpha": [2.0, 5.0]}
 

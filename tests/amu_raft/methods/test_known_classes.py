@@ -52,7 +52,20 @@ def test_the_classes_of_training_are_nothing_to_keep() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [5, "ab", [], [[0]], [[0], [0], [0]], [[0], ["a"]], [[0], [[0], [1, 2]]], [[0], [2**70]]]
+    "written",
+    [
+        5,
+        "ab",
+        [],
+        [[0]],
+        [[0], [0], [0]],
+        [[0], ["a"]],
+        [[0], [[0], [1, 2]]],
+        [[0.7], [0]],
+        [[True], [0]],
+        [0, 0],
+        [[[0]], [[0]]],
+    ],
 )
 def test_what_are_no_two_lists(written: Any) -> None:
     with pytest.raises(ValueError, match='"known" must be null or two lists of whole numbers, got') as caught:
@@ -61,7 +74,7 @@ def test_what_are_no_two_lists(written: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [[[2], [0]], [[0], [3]], [[-1], [0]], [[0], [-1]], [[0, 1], [0]], [[[0]], [[0]]], [0, 0]]
+    "written", [[[2], [0]], [[0], [3]], [[-1], [0]], [[0], [-1]], [[0, 1], [0]], [[0], [2**70]], [[-(2**70)], [0]]]
 )
 def test_lists_that_lead_outside(written: Any) -> None:
     with pytest.raises(ValueError, match='"known" does not match 3 rows of the model to 2 classes'):

@@ -23,7 +23,8 @@ from tests.experiments.results.example_runs import write_example_run
 ROWS = re.findall(r"^\| `([^`]+)` \|", (REPOSITORY / "docs" / "tensorboard.md").read_text(), re.MULTILINE)
 NAMES = {
     "<loss>": ("loss", "loss_fused", "loss_aux", *(f"loss_{part}" for part in ("difference", "consistency"))),
-    "<branch>": ("zero_shot", "aux", "fused", "region"),
+    "<branch>": ("zero_shot", "aux", "fused", "region", "probe"),
+    "<setting>": ("fusion_alpha", "uncertainty_power", "loss_lambda", "inverse_regularization"),
     "<part>": ("setup", "training_and_evaluation", "evaluation", "image_records", "model_folder", "total"),
 }
 NAMES["<loss>"] += ("loss_region", "loss_background")
@@ -60,6 +61,7 @@ def test_every_tag_is_documented_and_every_row_is_written(train_main: Callable[.
         train_main("AMU", "TEST.FINAL_MODEL", "best_val", *on),
         train_main("RAFT", "TEST.FINAL_MODEL", "best_val", *on),
         train_main("ZeroshotCLIP", *on),
+        train_main("LinearProbe", *on),
     ]
     runs.append(train_main("AMU", "--eval-only", "--model-dir", str(runs[0].folder)))
     tags, seen = documented(), set()
@@ -69,7 +71,7 @@ def test_every_tag_is_documented_and_every_row_is_written(train_main: Callable[.
         assert found <= tags.keys(), found - tags.keys()
         seen |= {tags[tag] for tag in found}
     assert seen == set(ROWS)
-    assert "final/seconds_evaluation" in tags_of(runs[3].folder)
+    assert "final/seconds_evaluation" in tags_of(runs[-1].folder)
 
     events, result = read(runs[0].folder), runs[0].result
     assert [event.step for event in events.Scalars("train/loss")] == [0, 1, 2, 3]
