@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
+WORKERS ?= 2
 BENCH ?= output/performance
 CODE := train.py predict.py export.py serve.py parse_results.py amu_raft trainers datasets experiments scripts \
 	benchmarks toolbox/dassl tests/golden.py
@@ -37,8 +38,8 @@ sweep: setup  ## zero-shot CLIP, AMU and RAFT on digits and shapes, 1 to 16 shot
 	$(PY) -m scripts.sweep --trainers ZeroshotCLIP AMU RAFT --datasets digits shapes --backbones tiny \
 		--output-dir output/sweep --table
 
-test: setup  ## run the tests
-	$(PY) -m pytest
+test: setup  ## run the tests, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: setup  ## run the tests that take minutes
 	$(PY) -m pytest -m slow
