@@ -113,7 +113,8 @@ class LinearProbe(Method):
             return {"zero_shot": zero_shot, "probe": zero_shot}
         scores = self.rows(features).float() @ self.weight + self.bias
         unknown = 1 - self.spread(torch.ones_like(scores))
-        shares = (self.spread(scores) + _NEVER * unknown).softmax(dim=1)
+        # At small C the shares lie so close that the last digit of a float32 decides: it shall be a rounded one.
+        shares = (self.spread(scores) + _NEVER * unknown).double().softmax(dim=1).float()
         return {"zero_shot": zero_shot, "probe": shares.clamp(min=torch.finfo(shares.dtype).tiny).log()}
 
     def choose(self, validation: Validation) -> Tuning | None:

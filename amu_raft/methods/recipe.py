@@ -1,5 +1,6 @@
 """How a method is trained: optimiser, schedule, views. The same values are configuration keys of the toolbox."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -72,6 +73,9 @@ class Recipe:
         for name, least in (("epochs", 1), ("batch_size", 1), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{KEYS[name]} must be at least {least}, got {getattr(self, name)}")
+        for name in ("lr", "weight_decay", "eps", "momentum"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{KEYS[name]} must be at least 0 and finite, got {getattr(self, name)}")
         parse_views(self.views)
 
     @property

@@ -42,6 +42,8 @@ def test_views() -> None:
         ({"epochs": 0}, "OPTIM.MAX_EPOCH must be at least 1, got 0"),
         ({"batch_size": 0}, "DATALOADER.TRAIN_X.BATCH_SIZE must be at least 1, got 0"),
         ({"threads": -1}, "TRAIN.NUM_THREADS must be at least 0, got -1"),
+        ({"lr": -0.1}, "OPTIM.LR must be at least 0 and finite, got -0.1"),
+        ({"momentum": float("nan")}, "OPTIM.MOMENTUM must be at least 0 and finite, got nan"),
         ({"views": "0"}, "TRAIN.VIEWS must be"),
         ({"views": "many"}, "TRAIN.VIEWS must be"),
     ],
