@@ -46,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output-dir", help="folder of the results (default output)")
     add("--job", help="grid (default); transfer: train on ImageNet, evaluate on the data sets; base2new: train on one "
         "half of the classes, evaluate on the other; evaluate: what a grid trained, once more")  # fmt: skip
-    add("--import", dest="modules", nargs="+", metavar="MODULE", help="modules that register trainers or data sets")
+    add("--import", dest="modules", nargs="+", action="extend", metavar="MODULE", help="modules or files that register "
+        "methods, trainers or data sets")  # fmt: skip
     add("--plan-only", "--dry-run", action="store_true", help="print the plan, run nothing")
     add("--jobs", help="processes (default: one per CUDA device, or one); 0: in this process, for a debugger")
     add("--table", action="store_true", help="print the table of these runs in the end, as parse_results.py does")

@@ -170,7 +170,7 @@ def test_odd_values_are_one_line_too(key: str, value: str, train_main: Train) ->
         ("DATALOADER.NUM_WORKERS", "-1", "num_workers"),
         ("DATALOADER.TRAIN_X.SAMPLER", "Random", "Random"),
         ("OPTIM.NAME", "lion", "OPTIM.NAME must be one of"),
-        ("OPTIM.WEIGHT_DECAY", "-1.0", "weight_decay"),
+        ("OPTIM.WEIGHT_DECAY", "-1.0", "OPTIM.WEIGHT_DECAY must be at least 0 and finite, got -1.0"),
         ("OPTIM.MAX_EPOCH", "0", "must be at least 1, got 0"),
         ("TEST.EVALUATOR", "Regression", "Classification"),
         ("DATASET.SUBSAMPLE_CLASSES", "odd", "accepted are all, base, new"),

@@ -120,6 +120,46 @@ def test_what_is_done_with_the_model(module: str, workdir: Path, capsys: pytest.
     assert "differ on" in capsys.readouterr().out and (workdir / "model.onnx").is_file()
 
 
+def test_fit_from_the_command_line_names_the_module(
+    module: str, image_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from amu_raft.cli import main
+
+    asked = ["fit", str(image_root), "--import", module, "--method", "ClassMeans", "--output", "model", "epochs", "1"]
+    assert main(asked) == 0
+    assert f"amu-raft predict --import {module} --model model IMAGE" in capsys.readouterr().out
+
+
+UNWRITABLE = """
+import torch
+from amu_raft.methods import Method, register
+
+
+@register
+class Eigenvalues(Method):
+    learns = "nothing"
+
+    def branches(self, features):
+        zero_shot = self.zero_shot(features)
+        values, _ = torch.linalg.eigh(self.text_columns.t() @ self.text_columns)
+        return {"zero_shot": zero_shot, "adapted": zero_shot * values.max()}
+"""
+
+
+def test_what_onnx_has_no_operator_for_is_said_in_one_line(
+    module: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript")
+    (workdir / "eigenvalues.py").write_text(UNWRITABLE)
+    asked = ["--import", "eigenvalues.py"]
+    assert train.main([*asked, "--trainer", "Eigenvalues", "--output-dir", "run"]) == 0
+    capsys.readouterr()
+    assert export.main([*asked, "--model", "run", "--output", "model.onnx"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "the model cannot be written as ONNX" in line and "eigh" in line and "\x1b" not in line and len(line) < 420
+    assert not Path("model.onnx").exists()
+
+
 def test_without_import_it_is_said_what_is_missing(
     module: str, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ def _check(loaded: LoadedModel, pixels: Tensor, opset: int) -> None:
 def _write(loaded: LoadedModel, path: Path, pixels: Tensor, opset: int) -> None:
     import onnx
 
-    with _quiet(), torch.no_grad():
+    with _quiet(), torch.no_grad(), _as_export_error():
         program: Any = torch.onnx.export(
             _Traced(loaded.model).eval(),
             (pixels,),
@@ -194,6 +195,19 @@ def _as_value_error(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise ValueError(f"{what}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _as_export_error() -> Iterator[None]:
+    """Turn the exporter's pages about itself into its first cause."""
+    try:
+        yield
+    except Exception as error:
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(first)).split())[:300]
+        raise ValueError(f"the model cannot be written as ONNX: {type(first).__name__}: {reason}") from error
 
 
 @contextmanager

@@ -80,6 +80,7 @@ def fit(arguments: argparse.Namespace) -> None:
         weights=arguments.weights,
         device=arguments.device,
         settings=given,
+        modules=arguments.modules,
     )
 
 

@@ -1,6 +1,7 @@
 """Fit a method to a folder of own images: list, draw, fit, evaluate once, write."""
 
 import random
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from amu_raft.images.readable import check_readable
 from amu_raft.isolation import own_state
 from amu_raft.methods import get_method
 from amu_raft.model.model_folder import LoadedModel, write_model_folder
+from amu_raft.model.model_info import INFO_FILE
 from amu_raft.prediction.session import choose_device, score
 from amu_raft.wording import plural, shortened
 
@@ -56,6 +58,7 @@ def fit_folder(
     weights: str | None,
     device: str | None,
     settings: Mapping[str, Any],
+    modules: Sequence[str] = (),
 ) -> LoadedModel:
     """Train on the training images, choose and calibrate on those for validation, evaluate on the test images, write.
 
@@ -70,6 +73,7 @@ def fit_folder(
         weights: Folder of official weight files, or one file.
         device: Where to train; None is a GPU if there is one.
         settings: By short name or configuration key.
+        modules: Modules of the user's that were imported for it, which later commands need too.
 
     Raises:
         OSError: If an image cannot be read, or the model cannot be written.
@@ -109,7 +113,8 @@ def fit_folder(
     )
     loaded = _evaluated(loaded, parts["test"])
     write_model_folder(loaded.model, loaded.info, output)
-    print(f"Model is saved for use: amu-raft predict --model {output} IMAGE")
+    words = [word for module in modules for word in ("--import", module)]
+    print(f"Model is saved for use: amu-raft predict {shlex.join([*words, '--model', str(output)])} IMAGE")
     return loaded
 
 
@@ -145,13 +150,17 @@ def make_folder(output: Path) -> None:
 
     Raises:
         OSError: If that cannot be done.
-        ValueError: If it is the run folder of train.py, whose record would tell of another model.
+        ValueError: If it is the run folder of train.py, whose record would tell of another model, or holds other things
+            and no model.
     """
     if (output / "settings.json").is_file():
         raise ValueError(f"--output {output} is a run folder of train.py; give another folder")
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output {output} is no folder")
     output.mkdir(parents=True, exist_ok=True)
+    there = sorted(path.name for path in output.iterdir())
+    if there and INFO_FILE not in there:
+        raise ValueError(f"--output {output} holds other things, such as {there[0]!r}; give a new or an empty folder")
 
 
 def _given(own: OwnImages, classes: Classes) -> Given:

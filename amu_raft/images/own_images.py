@@ -54,7 +54,7 @@ def list_images(source: Path) -> Listing:
     if source.is_dir():
         return list_folders(source)
     if not source.exists():
-        raise FileNotFoundError(f"{source} does not exist; give a folder of images or a list of them by --data")
+        raise FileNotFoundError(f"{source} does not exist; give a folder of images or a list of them")
     if source.suffix.lower() not in LIST_ENDINGS or not source.is_file():
         raise ValueError(f"{source} is neither a folder nor a list; lists end in {', '.join(LIST_ENDINGS)}")
     return list_rows(source)

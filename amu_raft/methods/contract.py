@@ -9,6 +9,7 @@ Letters in shapes: N images, C classes, D width of CLIP's vectors, F width of au
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,8 +34,10 @@ from amu_raft.methods.known_classes import KnownClasses, read_known, write_known
 from amu_raft.methods.recipe import TINY, Recipe
 from amu_raft.methods.schedules import cosine_table
 from amu_raft.methods.selection import Tuning
-from amu_raft.methods.settings import KEPT, MethodSettings, read_choices
+from amu_raft.methods.settings import KEPT, MethodSettings, read_choices, settings_of
 from amu_raft.methods.tensors import bound_sizes, follow_loaded_shapes
+
+_TOLD_ELSEWHERE = ("aux_encoder", "tune")  # a model folder names its encoders, and nothing more is chosen for it
 
 
 class Method(nn.Module, ABC):
@@ -223,9 +226,13 @@ class Method(nn.Module, ABC):
         return logits if self.known is None else self.known.spread(self.known.pick(logits))
 
     def kept_choices(self) -> dict[str, Any]:
-        """Return what stands in a model folder beside the tensors, as plain values."""
+        """Return what stands in a model folder beside the tensors, as plain values: choices, and settings not usual."""
         known = {"known": write_known(self.known)} if self.bound_to_classes() else {}
-        return {**self.choices, **known}
+        told = {*self.chosen, *_TOLD_ELSEWHERE}
+        defaults = {item.name: item.default for item in fields(self.Settings) if item.name not in told}
+        others = {name: getattr(self.settings, name) for name in defaults}
+        changed = {name: value for name, value in others.items() if value != defaults[name]}
+        return {**self.choices, **({"settings": changed} if changed else {}), **known}
 
     @classmethod
     def from_folder(cls, task: Task, tensors: Mapping[str, Tensor], choices: Mapping[str, Any]) -> "Method":
@@ -236,7 +243,11 @@ class Method(nn.Module, ABC):
         """
         given = dict(choices)
         known = given.pop("known", None) if cls.bound_to_classes() else None
-        settings = cls.Settings(**read_choices(cls.Settings, cls.chosen, given, method=cls.__name__))
+        others = given.pop("settings", {})
+        if not isinstance(others, dict):
+            raise ValueError(f'"settings" of the choices must be a mapping, got {str(others)[:40]!r}')
+        chosen = read_choices(cls.Settings, cls.chosen, given, method=cls.__name__)
+        settings = settings_of(cls.Settings, {**others, **chosen})
         method = cls(settings, task)
         for name, tensor in method.state_dict(keep_vars=True).items():
             if name in tensors:  # half precision stays what it was in training

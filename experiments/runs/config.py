@@ -212,10 +212,12 @@ def check_trainer(name: str) -> None:
 
     names = TRAINER_REGISTRY.registered_names()
     if name not in names:
-        near = get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        in_small = {known.lower(): known for known in names}
+        near = get_close_matches(name.lower(), in_small, n=1, cutoff=0.5)
+        hint = f" (did you mean {in_small[near[0]]!r}?)" if near else ""
         given = f"unknown trainer {name!r}{hint}" if name else "no trainer given"
-        raise ValueError(f"{given}; --trainer takes one of {', '.join(sorted(names))}")
+        own = "; the module of one of your own is named by --import" if name else ""
+        raise ValueError(f"{given}; --trainer takes one of {', '.join(sorted(names))}{own}")
 
 
 def trains_anything(trainer: str) -> bool:

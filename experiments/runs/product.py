@@ -1,5 +1,6 @@
 """The model folder that a finished run leaves in its run folder, for predict.py and for other machines."""
 
+import json
 import shlex
 from datetime import datetime, timezone
 from pathlib import Path
@@ -50,7 +51,7 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         print(f"No {INFO_FILE} is written, so predict.py cannot use this model: trainer {name} is no registered method")
         return False
     encoders: Encoders = trainer.encoders
-    model = FewShotModel(encoders, method)
+    model = FewShotModel(encoders, _read_back(method))
     recipe = PixelRecipe(max(plan.cfg.INPUT.SIZE), plan.cfg.INPUT.INTERPOLATION)
     gap = largest_gap(trainer, model, recipe, split=result["split"])
     if not gap <= _TOLERANCE:  # a NaN is none
@@ -82,6 +83,12 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
     words = [word for module in plan.modules for word in ("--import", module)]
     print(f"Model is saved for use: python predict.py {shlex.join([*words, '--model', plan.cfg.OUTPUT_DIR])} IMAGE")
     return True
+
+
+def _read_back(method: Method) -> Method:
+    """Return the method as it comes out of its model folder."""
+    kept = json.loads(json.dumps(method.kept_choices()))
+    return type(method).from_folder(method.task, method.state_dict(), kept).to(method.text_columns.device)
 
 
 @torch.no_grad()

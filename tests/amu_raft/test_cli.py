@@ -243,6 +243,11 @@ def test_fit_refuses_images_and_places_that_do_not_do(
     (tmp_path / "run" / "settings.json").write_text("{}")
     with pytest.raises(ValueError, match=r"is a run folder of train\.py"):
         make_folder(tmp_path / "run")
+    # Not among someone's images either; nothing of theirs changes.
+    into = str(broken / "owl")
+    line = error_of(capsys, "fit", str(image_root), "--method", "ZeroshotCLIP", "--output", into)
+    assert f"--output {into} holds other things, such as '0.png'; give a new or an empty folder" in line
+    assert sorted(path.name for path in (broken / "owl").iterdir()) == ["0.png", "1.png"]
 
 
 def test_fit_then_predict(

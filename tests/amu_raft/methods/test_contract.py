@@ -229,6 +229,47 @@ def test_a_model_folder_is_the_method_again() -> None:
         assert torch.equal(again.branches(FEATURES)[name], logits)
 
 
+@dataclass(frozen=True)
+class FixedSettings(MethodSettings):
+    weight: float = 10.0
+    aux_encoder: str = "tiny"
+    tune: str = "post_hoc"
+
+
+class Fixed(Plain):
+    """Decides by a setting that is never chosen."""
+
+    Settings = FixedSettings
+    decides = "adapted"
+
+    def branches(self, features: Features) -> Branches:
+        return {"zero_shot": self.zero_shot(features), "adapted": self.settings.weight * self.zero_shot(features)}
+
+
+def test_settings_that_are_not_the_usual_ones_are_kept() -> None:
+    method = Fixed(FixedSettings(weight=50.0, aux_encoder="/home/someone/aux.pt", tune="off"), task_of())
+    assert method.kept_choices() == {"settings": {"weight": 50.0}}  # no path of this machine
+    again = Fixed.from_folder(task_of(), method.state_dict(), method.kept_choices())
+    assert torch.equal(again.branches(FEATURES)["adapted"], 50 * ZERO_SHOT)
+    assert Fixed(FixedSettings(), task_of()).kept_choices() == {}
+    usual = Fixed.from_folder(task_of(), {}, {})  # folders of before
+    assert torch.equal(usual.branches(FEATURES)["adapted"], 10 * ZERO_SHOT)
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ([], r'"settings" of the choices must be a mapping, got'),
+        ({"height": 1.0}, "unknown setting 'height'; there are weight"),
+        ({"weight": "much"}, "setting weight takes a value of type float, got 'much'"),
+        ({"weight": float("inf")}, "setting weight must be a finite number"),
+    ],
+)
+def test_kept_settings_that_cannot_be(kept: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Fixed.from_folder(task_of(), {}, {"settings": kept})
+
+
 def test_a_model_of_other_classes_knows_where_they_stand() -> None:
     method = Cache(CacheSettings(), task_of(torch.eye(4)))
     method.keys, method.values = KEYS, VALUES
