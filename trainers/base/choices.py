@@ -21,6 +21,7 @@ class Choices(Construction):
     """
 
     tuning: Tuning | None = None
+    _said: str = ""
 
     @cached_property
     def selection_images(self) -> tuple[str, Any] | None:
@@ -50,10 +51,16 @@ class Choices(Construction):
             why = "the data set has no validation images of its own" if self.method.num_known else "no class is known"
             print(f"{_shown(self.method.choices)} as configured: {why}")
             return
-        self.tuning = self.method.choose(self.validation)
-        if self.tuning is not None:
-            found, tuning = _shown(self.tuning.chosen), self.tuning
-            print(f"{found} chosen on {tuning.num_images} {self.chosen_on} images ({tuning.accuracy:.2f}%)")
+        tuning = self.tuning = self.method.choose(self.validation)
+        if tuning is not None:
+            found = _shown(tuning.chosen)
+            self._say(f"{found} chosen on {tuning.num_images} {self.chosen_on} images ({tuning.accuracy:.2f}%)")
+
+    def _say(self, line: str) -> None:
+        """Print what was chosen, unless the last choice was the same: a solution in closed form is chosen for twice."""
+        if line != self._said:
+            print(line)
+        self._said = line
 
     @property
     def validation(self) -> "_Validation":
