@@ -4,8 +4,9 @@ import contextlib
 import math
 import random
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from inspect import isabstract
 from itertools import islice
 from numbers import Real
 from pathlib import Path
@@ -205,11 +206,21 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return torch.cat(parts) if parts else torch.empty(0, model.num_classes)
 
     def _check_parameters(self) -> None:
-        get_method(self.method)
+        kind = get_method(self.method)
+        if isabstract(kind):
+            raise ValueError(f"method {kind.__name__} is abstract: it does not say what its branches are")
+        if not isinstance(self.backbone, str):
+            raise ValueError(f"backbone must be the name of a CLIP or a path, got {self.backbone!r}")
+        for name in ("settings", "classnames"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise ValueError(f"{name} must be a mapping, got {str(value)[:40]!r}")
         if not isinstance(self.validation_fraction, Real) or not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be from 0 to below 1, got {self.validation_fraction!r}")
         if isinstance(self.templates, str):
             raise ValueError(f"templates must be a list of sentences, got the text {self.templates!r}")
+        if wrong := [item for item in self.templates or () if not isinstance(item, str)]:
+            raise ValueError(f"templates must be a list of sentences, got {wrong[0]!r} among them")
 
     def _names(self, labels: Sequence[Any]) -> list[str]:
         names = self.classnames or {}
@@ -237,7 +248,8 @@ def _hold_out(numbers: Sequence[int], num_classes: int, share: float, seed: int)
 
 def _divided(images: Sequence[Any], numbers: Sequence[int], held: Sequence[int]) -> tuple[Given, Given | None]:
     """Return the images to train on, and those that are held out; None if there are none."""
-    rest = [place for place in range(len(images)) if place not in set(held)]
+    left_out = set(held)
+    rest = [place for place in range(len(images)) if place not in left_out]
     training, validation = (
         Given([images[place] for place in places], [numbers[place] for place in places], places)
         for places in (rest, held)
@@ -249,6 +261,8 @@ def _column(labels: Any) -> np.ndarray[Any, Any]:
     """Return labels as a column that mixes nothing up: NumPy would turn [1, "a"] into two texts."""
     if isinstance(labels, (str, bytes)):
         raise TypeError(f"labels must be a list, got the text {labels!r}")
+    if isinstance(labels, torch.Tensor):  # its items are tensors, of which no two are equal as keys
+        labels = labels.detach().cpu().numpy()
     if isinstance(labels, np.ndarray) and labels.ndim != 1:
         raise ValueError(f"labels must have one dimension, got shape {labels.shape}")
     items = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
@@ -258,8 +272,11 @@ def _column(labels: Any) -> np.ndarray[Any, Any]:
     if any(isinstance(item, float) and not math.isfinite(item) for item in items):
         raise ValueError("a label is not a finite number")
     kinds = {type(item) for item in items}
-    plain = len(kinds) == 1 and kinds <= {str, bool, int, float}
-    return np.asarray(items) if plain else _objects(items)
+    if len(kinds) == 1 and kinds <= {str, bool, int, float}:
+        column = np.asarray(items)
+        if column.tolist() == items and {type(item) for item in column.tolist()} == kinds:
+            return column  # NumPy would cut a NUL off a text, and make fractions of whole numbers beyond its own
+    return _objects(items)
 
 
 def _objects(items: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import random
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def num_cores() -> int:
@@ -21,17 +24,23 @@ def num_cores() -> int:
 def own_state(threads: int = 0) -> Iterator[None]:
     """Work with torch as it is when it is new, and give the process back as it was.
 
-    Random generators, gradient mode, default type and device, autocast and the number of threads are the caller's again
-    afterwards.
+    Random generators, gradient mode, default type and device, autocast, precision of products and the number of threads
+    are the caller's again afterwards. All of it belongs to the process, so of several threads one works at a time.
 
     Args:
         threads: CPU threads of torch; 0 is one per core.
     """
+    with _ONE_AT_A_TIME:
+        yield from _own_state(threads)
+
+
+def _own_state(threads: int) -> Iterator[None]:
     python, numbers = random.getstate(), np.random.get_state()
     dtype, count = torch.get_default_dtype(), torch.get_num_threads()
-    benchmark = torch.backends.cudnn.benchmark
+    benchmark, products = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
     torch.set_default_dtype(torch.float32)
     torch.set_num_threads(threads or num_cores())
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.benchmark = False  # benchmarked kernels differ from run to run
     try:
         with contextlib.ExitStack() as stack:
@@ -48,3 +57,4 @@ def own_state(threads: int = 0) -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(count)
         torch.backends.cudnn.benchmark = benchmark
+        torch.set_float32_matmul_precision(products)

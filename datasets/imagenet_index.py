@@ -137,7 +137,7 @@ def _ordered(listing: Listing, rows: list[tuple[str, int, str]], part: str) -> L
 
 
 def _list_part(images: Path, classes: dict[str, int]) -> Listing:
-    from amu_raft.features.extraction import progress  # brings torch
+    from amu_raft.progress import progress
 
     listing = {wnid: list_images(images / wnid) for wnid in progress(list(classes), f"Listing {images.name} images")}
     require_images_of_each(listing, images)

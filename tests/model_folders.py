@@ -62,7 +62,7 @@ def small_method(kind: type[Method], encoders: Encoders, names: list[str], **cho
     method.prepare()
     method.start(Noise(encoders, len(names)))
     with torch.no_grad():
-        for tensor in method.state_dict().values():
+        for tensor in (value for value in method.state_dict().values() if value.is_floating_point()):
             tensor.add_(0.3 * tensor.std() * torch.randn(tensor.shape, generator=generator))
     return method.requires_grad_(False).eval()
 

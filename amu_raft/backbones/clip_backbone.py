@@ -223,6 +223,7 @@ def load_clip(
     device: torch.device | str = "cpu",
     weights: Path | str | None = None,
     layers: str = "folded",
+    programs: bool = True,
 ) -> CLIPBackbone:
     """Load a frozen CLIP.
 
@@ -233,6 +234,7 @@ def load_clip(
         weights: Folder that holds official weights, or the file itself; if not given they are looked for in
             AMU_RAFT_WEIGHTS and ``~/.cache/clip`` (CLIP_ROOT), and downloaded if they are in neither.
         layers: As for ``CLIPBackbone``.
+        programs: Whether the file may be a TorchScript archive, which can run code when it is read.
 
     Raises:
         ValueError: If name or layers are unknown, a checksum differs, or the file is not in CLIP's layout.
@@ -241,7 +243,7 @@ def load_clip(
     check_encoder_layers(layers)
     path = _weights_path(name, weights)
     chosen = Precision(precision)
-    model = _build(load_state_file(path, what="CLIP weights", torchscript=True), path)
+    model = _build(load_state_file(path, what="CLIP weights", torchscript=programs), path)
     model = model.float() if chosen.name != "fp16" else model
     model = model.to(device).eval().requires_grad_(False)
     return CLIPBackbone(model=model, name=name, sha256=sha256_of(path), precision=chosen, layers=layers)

@@ -33,6 +33,13 @@ def derive_seed(*parts: int) -> int:
     return int(np.random.SeedSequence([part & 0xFFFFFFFF for part in parts]).generate_state(1)[0])
 
 
+def seed_generators(seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators, those of all devices."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
 @contextmanager
 def seeded_randomness(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's CPU generators within a block; outside they stay as they were."""

@@ -23,7 +23,7 @@ from amu_raft.features.store import FeatureStore, default_folder, library_versio
 from amu_raft.features.training import TrainingFeatures
 from amu_raft.features.views import FeatureBatches, derive_seed, seeded_randomness
 from amu_raft.fit.settings import FitSettings
-from amu_raft.fit.training_loop import train
+from amu_raft.fit.training_loop import start_method, train
 from amu_raft.images.pixels import PixelRecipe
 from amu_raft.isolation import num_cores, own_state
 from amu_raft.methods import Branches, Features, Method
@@ -142,7 +142,13 @@ class _Fit:
         columns = texts.class_columns(fitting.prompts)
         warn_of_indistinct_texts(columns, fitting.names, fitting.backbone)
         method = build_method(
-            kind, fitting.settings.method, self.encoders, texts, columns=columns, classnames=fitting.names
+            kind,
+            fitting.settings.method,
+            self.encoders,
+            texts,
+            columns=columns,
+            classnames=fitting.names,
+            seed=fitting.seed,
         )
         if kind.learns != "nothing":
             self._learn(method)
@@ -157,7 +163,7 @@ class _Fit:
 
     def _learn(self, method: Method) -> None:
         """Start, and train where the method is trained by gradient."""
-        method.start(self.training)
+        start_method(method, self.training, self.fitting.seed)
         if method.learns != "gradient":
             return
         trained = method.trained.to(self.fitting.device)
@@ -177,7 +183,7 @@ class _Fit:
                 if best is None or found > best[0]:
                     best = found, copy.deepcopy(trained.state_dict())
 
-        train(method, batches, self.recipe, after_epoch=after_epoch)
+        train(method, batches, self.recipe, seed=self.fitting.seed, after_epoch=after_epoch)
         if best is not None:
             trained.load_state_dict(best[1])
 
@@ -280,7 +286,8 @@ class _Trials:
 
     def train(self) -> None:
         """Train from the present start for all epochs."""
-        train(self.method, self.batches, self.fit.recipe, after_epoch=lambda done, loss: None)
+        of = self.fit
+        train(self.method, self.batches, of.recipe, seed=of.fitting.seed, after_epoch=lambda done, loss: None)
 
     def reset(self) -> None:
         """Put the weights back to the start."""

@@ -1,10 +1,11 @@
 """Settings of a fit: a method's own, its recipe's, and the few others, by short names or configuration keys."""
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
+
+import numpy as np
 
 from amu_raft.backbones.encoder_layers import check_encoder_layers
 from amu_raft.backbones.precision import Precision
@@ -12,6 +13,7 @@ from amu_raft.fit.training_loop import check_optimizer
 from amu_raft.methods import Method, Recipe
 from amu_raft.methods.recipe import KEYS
 from amu_raft.methods.settings import SettingError, settings_of, typed
+from amu_raft.plain_values import as_literal
 
 OTHERS = {
     "precision": "fp32",  # fp32, amp, fp16
@@ -50,13 +52,16 @@ def read_settings(kind: type[Method], backbone: str, given: Mapping[str, Any]) -
     """
     recipe = kind.recipe_for(backbone)
     names = known_names(kind)
+    texts = {item.name for item in fields(kind.Settings) if isinstance(item.default, str)}
     parts: dict[str, dict[str, Any]] = {"method": dict(recipe.settings), "recipe": {}, "others": dict(OTHERS)}
     for key, value in given.items():
         if key not in names:
             near = get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
             raise ValueError(f"unknown setting {key!r}; the nearest known key is {near!r}")
         where, name = names[str(key)]
-        parts[where][name] = _literal(value)
+        # "0.1, 1" is a text where a text is wanted; numpy's numbers are what a search over np.arange gives.
+        plain = value.item() if isinstance(value, np.generic) else value
+        parts[where][name] = plain if where == "method" and name in texts else as_literal(plain)
     try:
         defaults = {item.name: getattr(recipe, item.name) for item in fields(recipe)}
         changed = {name: _recipe_value(name, value, defaults[name]) for name, value in parts["recipe"].items()}
@@ -83,16 +88,6 @@ def known_names(kind: type[Method]) -> dict[str, tuple[str, str]]:
     return names
 
 
-def _literal(value: Any) -> Any:
-    """Return what a word stands for, a number or a tuple for instance; the word itself if it stands for nothing."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
-
-
 def _recipe_value(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, str):
         return str(value)
@@ -111,7 +106,9 @@ def _crop_scale(value: Sequence[Any]) -> tuple[float, ...]:
 
 
 def _checked(others: Mapping[str, Any]) -> dict[str, str]:
-    texts = {name: str(value) for name, value in others.items()}
+    if wrong := [name for name, value in others.items() if not isinstance(value, str)]:
+        raise ValueError(f"setting {wrong[0]} takes a text, got {str(others[wrong[0]])[:40]!r}")
+    texts = dict(others)
     Precision(texts["precision"])
     check_encoder_layers(texts["layers"])
     if texts["final_model"] not in ("last_step", "best_val"):

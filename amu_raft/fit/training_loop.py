@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from amu_raft.methods import Method, Recipe
+from amu_raft.features.views import derive_seed, seed_generators, seeded_randomness
+from amu_raft.methods import Method, Recipe, TrainingFeatures
 from amu_raft.methods.schedules import TableScheduler
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -31,7 +32,33 @@ class Batches(Protocol):
         """Choose the epoch that the next pass is."""
 
 
-def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Callable[[int, float], None]) -> None:
+def start_method(method: Method, training: TrainingFeatures, seed: int) -> None:
+    """Let a method begin from the training features.
+
+    Args:
+        method: It is built.
+        training: Features of the training images.
+        seed: Of what it draws at random.
+
+    Raises:
+        ValueError: If it sets a tensor that checkpoints would not hold, so that evaluation and resume would lack it.
+    """
+    inside = {id(tensor) for tensor in method.trained.state_dict(keep_vars=True).values()}
+    beside = {name: tensor for name, tensor in method.state_dict(keep_vars=True).items() if id(tensor) not in inside}
+    before = {name: tensor.detach().clone() for name, tensor in beside.items()}
+    with seeded_randomness(derive_seed(seed)):
+        method.start(training)
+    for name, tensor in method.state_dict().items():
+        if name in before and not torch.equal(tensor, before[name]):
+            raise ValueError(
+                f"{type(method).__name__}.start sets {name}, which is no part of `trained`, so that checkpoints "
+                "would lack it; let `trained` hold it"
+            )
+
+
+def train(
+    method: Method, batches: Batches, recipe: Recipe, *, seed: int, after_epoch: Callable[[int, float], None]
+) -> None:
     """Train a method from its start.
 
     Given the same features, order and settings it gives the weights that the toolbox's trainer gives, bit by bit.
@@ -40,6 +67,7 @@ def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Call
         method: It has started.
         batches: What it is trained on.
         recipe: How.
+        seed: Of what the method draws at random; each epoch begins anew from it, so that resumed runs go on alike.
         after_epoch: Called with the number of epochs done and the mean loss.
 
     Raises:
@@ -51,6 +79,7 @@ def train(method: Method, batches: Batches, recipe: Recipe, *, after_epoch: Call
     schedule = TableScheduler(optimizer, method.rates(recipe, len(batches)))
     for epoch in range(recipe.epochs):
         batches.set_epoch(epoch)
+        seed_generators(derive_seed(seed, epoch))
         module.train()
         losses = []
         for number, batch in enumerate(batches, start=1):

@@ -250,8 +250,11 @@ class Method(nn.Module, ABC):
         settings = settings_of(cls.Settings, {**others, **chosen})
         method = cls(settings, task)
         for name, tensor in method.state_dict(keep_vars=True).items():
-            if name in tensors:  # half precision stays what it was in training
-                tensor.data = tensor.data.to(tensors[name].dtype)
+            if name in tensors and (found := tensors[name].dtype) != tensor.dtype:
+                # Half precision stays what it was in training.
+                if (found, tensor.dtype, task.precision.name) != (torch.float16, torch.float32, "fp16"):
+                    raise ValueError(f"{name} is of type {found}; {tensor.dtype} is wanted")
+                tensor.data = tensor.data.half()
         try:
             method.load_state_dict(dict(tensors))
         except RuntimeError as error:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TypeVar
 
 from amu_raft.methods.contract import Method
+from amu_raft.methods.declarations import check_declarations
 
 Kind = TypeVar("Kind", bound=type[Method])
 DEFAULT_METHOD = "AMU"  # of those who do not choose
@@ -19,22 +20,26 @@ def register(kind: Kind) -> Kind:
     A module that is loaded a second time may register its own again.
 
     Raises:
-        ValueError: If another method has the name or an alias, in whatever case.
+        ValueError: If another method has the name or an alias, in whatever case, or declarations do not go together.
     """
-    name = kind.__name__
-    for other in _METHODS.values():
-        itself = (other.__module__, other.__name__) == (kind.__module__, name)
-        if not itself and (shared := _words(other) & _words(kind)):
-            raise ValueError(
-                f"a method {other.__name__!r} of {other.__module__} is registered already; rename {name!r}, "
-                f"for {min(shared)!r} must name one method"
-            )
-    _METHODS[name] = kind
+    _check(kind)
+    _METHODS[kind.__name__] = kind
     return kind
 
 
+def _check(kind: type[Method]) -> None:
+    check_declarations(kind)
+    for other in _METHODS.values():
+        itself = (other.__module__, other.__name__) == (kind.__module__, kind.__name__)
+        if not itself and (shared := _words(other) & _words(kind)):
+            raise ValueError(
+                f"a method {other.__name__!r} of {other.__module__} is registered already; rename {kind.__name__!r}, "
+                f"for {min(shared)!r} must name one method"
+            )
+
+
 def _words(kind: type[Method]) -> set[str]:
-    return {kind.__name__.lower(), *kind.aliases}
+    return {kind.__name__.lower(), *vars(kind).get("aliases", ())}  # those of a base class are its own
 
 
 def method_names() -> list[str]:
@@ -47,11 +52,14 @@ def get_method(name: str | type[Method]) -> type[Method]:
     """Return a method by its name, in any case, or by an alias; a class is returned as it is.
 
     Raises:
-        ValueError: If there is none, naming those that there are.
+        ValueError: If there is none, naming those that there are; if a class has the name of another method, by which a
+            model folder would name it; or its declarations do not go together.
     """
-    if isinstance(name, type) and issubclass(name, Method):
-        return name
     _find_rooms()
+    if isinstance(name, type) and issubclass(name, Method):
+        if name not in _METHODS.values():
+            _check(name)
+        return name
     for kind in _METHODS.values():
         if str(name).lower() in _words(kind):
             return kind

@@ -11,6 +11,7 @@ from amu_raft.backbones.text_classifier import average_per_class, encode_prompts
 from amu_raft.features.encoders import Encoders
 from amu_raft.features.store import FeatureStore
 from amu_raft.features.texts import stored_text_features
+from amu_raft.features.views import seeded_randomness
 from amu_raft.methods import Method, Task
 
 
@@ -66,6 +67,7 @@ def build_method(
     *,
     columns: Tensor,
     classnames: Sequence[str],
+    seed: int,
 ) -> Method:
     """Return a method with the texts that it needs, on their device; nothing is learned yet.
 
@@ -76,6 +78,7 @@ def build_method(
         texts: Encodes further sentences.
         columns: Unit text features of the classes, (D, C).
         classnames: Their names.
+        seed: Of what the method draws for its first values.
     """
 
     def text_rows(what: str, sentences: list[str], combine: Callable[[Tensor], Tensor], num_rows: int) -> Tensor:
@@ -91,7 +94,8 @@ def build_method(
         attention_pool=partial(getattr, backbone, "attention_pool"),
         text_rows=text_rows,
     )
-    method = kind(settings, task)
+    with seeded_randomness(seed & 0xFFFFFFFF):
+        method = kind(settings, task)
     method.to(columns.device)
     method.prepare()
     return method

@@ -44,7 +44,8 @@ def write_model_folder(model: FewShotModel, info: ModelInfo, folder: Path | str)
     folder = Path(folder)
     method = model.method
     learned = {"text_columns": method.text_columns, **method.state_dict()}
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in learned.items()}
+    # Copies: the format does not take two tensors of one memory.
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in learned.items()}
     write_whole(folder / WEIGHTS_FILE, lambda stream: stream.write(save(state)))
     content = info.content(sha256_of(folder / WEIGHTS_FILE))
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -126,12 +127,15 @@ def public_name(encoder: EncoderIdentity) -> str:
 
 def _check_tensors(tensors: dict[str, Tensor], info: ModelInfo, path: Path) -> None:
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+        if tensor.is_complex() or (tensor.is_floating_point() and not torch.isfinite(tensor).all()):
             raise ValueError(f"{path}: {name} has values that are no finite numbers")
     columns = tensors.get("text_columns")
     if columns is None or columns.dim() != 2 or columns.shape[1] != len(info.classnames):
         shape = "missing" if columns is None else f"of shape {tuple(columns.shape)}"
         raise ValueError(f"{path}: text_columns are {shape}; (D, {len(info.classnames)}) is wanted")
+    accepted = (torch.float32, torch.float16) if info.precision == "fp16" else (torch.float32,)
+    if columns.dtype not in accepted:
+        raise ValueError(f"{path}: text_columns are of type {columns.dtype}; {accepted[-1]} is wanted")
 
 
 def _check_fit(columns: Tensor, encoders: Encoders, info: ModelInfo) -> None:
@@ -149,8 +153,14 @@ def _check_fit(columns: Tensor, encoders: Encoders, info: ModelInfo) -> None:
 
 
 def _load_backbone(info: ModelInfo, weights: Path | str | None, device: torch.device | str) -> CLIPBackbone:
-    name = _as_named(info.backbone, {*BUNDLED_MODELS, *CLIP_FILES}, weights, "backbone")
-    backbone = load_clip(name, precision=info.precision, device=device, weights=weights, layers=info.layers)
+    name, programs = _as_named(info.backbone, {*BUNDLED_MODELS, *CLIP_FILES}, weights, "backbone")
+    try:
+        backbone = load_clip(
+            name, precision=info.precision, device=device, weights=weights, layers=info.layers, programs=programs
+        )
+    except ValueError as error:
+        hint = "" if programs else "; a TorchScript archive that you trust can be given by --weights"
+        raise ValueError(f"{error}{hint}") from error
     _check_identity("backbone", info.backbone, backbone.sha256)
     # Only pictures are encoded here, and the tower for texts is half of a small CLIP.
     for part in ("transformer", "token_embedding"):
@@ -161,30 +171,40 @@ def _load_backbone(info: ModelInfo, weights: Path | str | None, device: torch.de
 def _load_aux_encoder(info: ModelInfo, weights: Path | str | None) -> AuxEncoder | None:
     if info.aux_encoder is None:
         return None
-    name = _as_named(info.aux_encoder, {"tiny", *AUX_FILES}, weights, "aux encoder")
+    name, _ = _as_named(info.aux_encoder, {"tiny", *AUX_FILES}, weights, "aux encoder")
     encoder = load_aux_encoder(name, weights=weights, layers=info.layers)
     _check_identity("aux encoder", info.aux_encoder, encoder.sha256)
     return encoder
 
 
-def _as_named(wanted: EncoderIdentity, known: Collection[str], weights: Path | str | None, what: str) -> str:
-    """Return a known name as it is, and of a path the first place that has the file.
+def _as_named(
+    wanted: EncoderIdentity, known: Collection[str], weights: Path | str | None, what: str
+) -> tuple[str, bool]:
+    """Return a known name as it is, and of a path the first place that has the file; and whether it may be a program.
+
+    A TorchScript archive can run code when it is read. So it may only be one where its checksum is published, or where
+    the user names the place: never because a model folder, which may be anyone's, names it.
 
     Raises:
         FileNotFoundError: If none has.
+        ValueError: If the file is not the one of the training.
     """
     if wanted.name in known:
-        return wanted.name
-    file = Path(wanted.name).expanduser()
-    places = [file]
-    for place in (weights, os.environ.get(WEIGHTS_VARIABLE)):
-        places += [Path(place).expanduser(), Path(place).expanduser() / file.name] if place else []
-    for path in places:
-        if path.is_file():
-            return str(path)
-    raise FileNotFoundError(
-        f"the model's {what} {wanted.name} is not here; give the file, or the folder that holds it, by --weights"
-    )
+        return wanted.name, True
+    try:
+        file, given = Path(wanted.name).expanduser(), []
+        for place in (weights, os.environ.get(WEIGHTS_VARIABLE)):
+            given += [Path(place).expanduser(), Path(place).expanduser() / file.name] if place else []
+        found = next((path for path in (*given, file) if path.is_file()), None)
+    except (OSError, RuntimeError) as error:  # a name that no file can have
+        raise ValueError(f"the model's {what} cannot be called {wanted.name[:40]!r}: {error.args[-1]}") from error
+    if found is None:
+        raise FileNotFoundError(
+            f"the model's {what} {wanted.name} is not here; give the file, or the folder that holds it, by --weights"
+        )
+    sha256 = sha256_of(found)
+    _check_identity(what, wanted, sha256)
+    return str(found), found in given or sha256 in {entry.sha256 for entry in CLIP_FILES.values()}
 
 
 def _check_identity(what: str, wanted: EncoderIdentity, found: str) -> None:

@@ -18,8 +18,9 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from amu_raft.plain_values import as_literal
 from experiments.runs.settings import check_finite, data_of_model, model_settings, node_of
-from experiments.runs.tree import as_literal, merge_file, set_key
+from experiments.runs.tree import merge_file, set_key
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"

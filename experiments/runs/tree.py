@@ -1,6 +1,5 @@
 """A configuration tree: its keys, how one is set, how a file is merged."""
 
-import ast
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import yaml
 from yacs.config import CfgNode
+
+from amu_raft.plain_values import as_literal
 
 
 def merge_file(cfg: CfgNode, path: Path) -> None:
@@ -77,13 +78,3 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def as_literal(value: Any) -> Any:
-    """Return what a word stands for, a number or a tuple for instance; the word itself if it stands for nothing."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value

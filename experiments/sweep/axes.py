@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from amu_raft.plain_values import as_literal
 from experiments.runs.config import CONFIGS
-from experiments.runs.tree import as_literal
 
 ALL_SHOTS = "all"
 JOBS = ("grid", "transfer", "base2new", "evaluate")

@@ -464,3 +464,32 @@ def test_a_failed_fit_keeps_the_earlier_model(fitted: FewShotClassifier, tmp_pat
     classifier.save(tmp_path)
     content = json.loads((tmp_path / INFO_FILE).read_text())
     assert [entry["key"] for entry in content["classes"]] == ["one", "six", "zero"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (torch.tensor([0, 1] * 4), [0, 1]),
+        ([2**63 + 1, -1, 2**63, -1], [-1, 2**63, 2**63 + 1]),
+        (["a", "a\0"] * 2, ["a", "a\0"]),
+    ],
+)
+def test_labels_are_not_mixed_up(labels: Any, classes: list[Any]) -> None:
+    from amu_raft.classifier import _classes_of, _column
+
+    assert _classes_of(_column(labels)).tolist() == classes
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"settings": "epochs"}, "settings must be a mapping, got 'epochs'"),
+        ({"classnames": ["a", "b"]}, "classnames must be a mapping"),
+        ({"templates": [3]}, "templates must be a list of sentences, got 3 among them"),
+        ({"backbone": None}, "backbone must be the name of a CLIP or a path, got None"),
+        ({"method": Method}, "method Method is abstract"),
+    ],
+)
+def test_parameters_of_the_wrong_kind(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FewShotClassifier(**given).fit([np.zeros((8, 8, 3), np.uint8)] * 4, [0, 1, 0, 1])

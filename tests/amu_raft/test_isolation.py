@@ -1,6 +1,8 @@
 import os
 import pickle
 import random
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,3 +107,32 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, expected in ((0, 2), (1, 1), (3, 3)):
         with own_state(given):
             assert torch.get_num_threads() == expected
+
+
+def test_of_several_threads_one_works_at_a_time() -> None:
+    inside, most = [], []
+
+    def work() -> None:
+        with own_state():
+            inside.append(0)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+
+
+def test_the_precision_of_products_neither_enters_nor_leaks() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with own_state(), own_state():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

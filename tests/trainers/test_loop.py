@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from amu_raft.fit.fitting import Fitting, Given, fit_model
 from amu_raft.fit.settings import OTHERS, FitSettings
 from amu_raft.fit.training_loop import train
-from amu_raft.methods import get_method, method_names
+from amu_raft.methods import Loss, Method, Recipe, Task, get_method, method_names, register
 from tests.trainers.conftest import BuildTrainer
+from trainers.base.registering import register_trainer
 
 LEARNING = [name for name in method_names() if get_method(name).learns == "gradient"]
 
@@ -65,5 +67,70 @@ def test_the_loop_on_the_trainers_own_batches(name: str, build: BuildTrainer, tm
     assert not same(start, trainer.method.state_dict())
     other.before_train()
     losses = []
-    train(other.method, other.train_loader_x, other.recipe, after_epoch=lambda done, loss: losses.append(loss))
+    train(
+        other.method,
+        other.train_loader_x,
+        other.recipe,
+        seed=other.cfg.SEED,
+        after_epoch=lambda done, loss: losses.append(loss),
+    )
     assert same(other.method.state_dict(), trainer.method.state_dict()) and len(losses) == trainer.max_epoch
+
+
+class Dropping(Method):
+    """Draws its first values, and drops features while it trains."""
+
+    learns = "gradient"
+    recipe = Recipe(epochs=4, batch_size=4)
+
+    def build(self, task: Task) -> None:
+        self.layer = nn.Linear(len(task.text_columns), self.num_classes)
+
+    def branches(self, features: Any) -> Any:
+        dropped = nn.functional.dropout(features["clip"].float(), training=self.training)
+        return {"zero_shot": self.zero_shot(features), "adapted": self.layer(dropped)}
+
+    def loss(self, features: Any, labels: torch.Tensor) -> Loss:
+        logits = self.branches(features)["adapted"]
+        return Loss(nn.functional.cross_entropy(logits, labels), logits)
+
+
+class Losing(Dropping):
+    """Sets what no checkpoint holds."""
+
+    def build(self, task: Task) -> None:
+        super().build(task)
+        self.register_buffer("mean", torch.zeros(3))
+
+    def start(self, training: Any) -> None:
+        self.mean = torch.ones(3)
+
+    @property
+    def trained(self) -> nn.Module:
+        return self.layer
+
+
+def test_what_a_method_draws_depends_on_the_seed_alone(
+    build: BuildTrainer, tmp_path: Path, trainers_of_this_test: None
+) -> None:
+    register_trainer(register(Dropping), "here")
+    torch.manual_seed(1)
+    trainer = build("Dropping", "TRAIN.CHECKPOINT_FREQ", "2", "OUTPUT_DIR", str(tmp_path / "whole"))
+    trainer.train()
+    torch.manual_seed(2)
+    assert same(fitted(trainer, seed=trainer.cfg.SEED).method.state_dict(), trainer.method.state_dict())
+
+    # Another process would begin with generators of another state, and resume where this one was killed.
+    kept = tmp_path / "whole" / "model"
+    (kept / "model.pth.tar-4").unlink()
+    (kept / "checkpoint").write_text("model.pth.tar-2\n")
+    torch.manual_seed(3)
+    again = build("Dropping", "TRAIN.CHECKPOINT_FREQ", "2", "OUTPUT_DIR", str(tmp_path / "whole"))
+    again.train()
+    assert again.start_epoch == 2 and same(again.method.state_dict(), trainer.method.state_dict())
+
+
+def test_what_no_checkpoint_would_hold_is_refused(build: BuildTrainer, trainers_of_this_test: None) -> None:
+    register_trainer(register(Losing), "here")
+    with pytest.raises(ValueError, match=r"Losing\.start sets mean, which is no part of `trained`"):
+        build("Losing").train()

@@ -89,6 +89,7 @@ class Construction(TrainerX):  # type: ignore[misc]
             texts,
             columns=self.text_weights,
             classnames=self.classnames,
+            seed=self.cfg.SEED,
         )
         self._register()
         self.frozen = self._frozen_encoders()

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from amu_raft.features.extraction import Features
 from amu_raft.features.frozen import memory_for_views
 from amu_raft.features.views import FeatureBatches, derive_seed
+from amu_raft.fit.training_loop import start_method
 from amu_raft.progress import progress
 from dassl.metrics import compute_accuracy
 from dassl.utils import MetricMeter, set_random_seed
@@ -50,7 +51,7 @@ class Training(Choices):
         """Let the method begin from the training images; one in closed form is ready then, and is saved."""
         self.method.known = None
         self.choose_batches()
-        self.method.start(self.training)
+        start_method(self.method, self.training, self.cfg.SEED)
         if self.kind.learns == "gradient":
             if self.selection_images is not None and (line := self._try_out()):
                 print(f"{line}, {self.chosen_on} images")
@@ -89,7 +90,7 @@ class Training(Choices):
         """Make the epoch's order and augmentation depend on seed and epoch alone, so that resumed runs go on alike."""
         if isinstance(self.train_loader_x, FeatureBatches):
             self.train_loader_x.set_epoch(self.epoch)
-        elif self.cfg.SEED >= 0:
+        if self.cfg.SEED >= 0:
             set_random_seed(derive_seed(self.cfg.SEED, self.epoch))
 
     def run_epoch(self) -> None:

@@ -74,7 +74,8 @@ def test_what_is_kept_of_a_fit() -> None:
     found = fit_model(fitting(validation=held, settings={"epochs": 3, "power": 7}))
     info, method = found.info, found.model.method
     assert (info.method, info.classnames, info.class_keys) == ("Counting", NAMES, ["a", "b", "c"])
-    assert info.prompts == [[f"a photo of a {name}."] for name in NAMES] and info.choices == {}
+    assert info.prompts == [[f"a photo of a {name}."] for name in NAMES]
+    assert info.choices == {"settings": {"power": 7.0}}
     assert (info.backbone.name, info.aux_encoder, info.precision, info.layers) == ("tiny", None, "fp32", "folded")
     assert info.recipe.size == found.model.encoders.backbone.input_resolution
     metrics = info.about["metrics"]  # it says class 3 mod 3

@@ -2,6 +2,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 
 from amu_raft.fit.settings import OTHER_KEYS, OTHERS, FitSettings, known_names, read_settings
@@ -152,3 +153,28 @@ def test_every_recipe_is_accepted(method: str, backbone: str) -> None:
     assert found.recipe == kind.recipe_for(backbone)
     keys = {key: value for key, value in found.recipe.keys().items() if value is not None}
     assert read_settings(kind, backbone, keys) == found
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_default_can_be_given_as_it_is(name: str) -> None:
+    kind = get_method(name)
+    defaults = {item.name: item.default for item in fields(kind.Settings)}
+    written = {key: value if isinstance(value, str) else str(value) for key, value in defaults.items()}
+    for given in (defaults, written):
+        assert read_settings(kind, "RN50", given).method == kind.Settings()
+
+
+def test_numbers_of_numpy() -> None:
+    found = read_settings(get_method("TipAdapterF"), "tiny", {"epochs": np.int64(3), "alpha": np.float32(0.5)})
+    assert (found.recipe.epochs, found.method.alpha) == (3, 0.5)
+
+
+@pytest.mark.parametrize("value", [None, True, [], {}])
+def test_the_store_is_a_text(value: Any) -> None:
+    with pytest.raises(ValueError, match="setting store takes a text, got"):
+        read_settings(get_method("GDA"), "tiny", {"store": value})
+
+
+def test_too_many_signs_are_a_text() -> None:
+    with pytest.raises(ValueError, match="alpha takes a value of type float"):
+        read_settings(get_method("GDA"), "tiny", {"alpha": "-" * 100000 + "1"})

@@ -60,7 +60,7 @@ def test_two_epochs_by_hand() -> None:
         ends.append((done, loss, method.weight.item()))
         method.eval()  # as choosing on validation images leaves it
 
-    train(method, batches, SGD, after_epoch=after_epoch)
+    train(method, batches, SGD, seed=0, after_epoch=after_epoch)
     # w: 0, by half of 8 to 4, stays at 4; then all of 4 to 8, by an eighth of -4 to 7.5.
     assert ends == [(1, (32 + 0) / 2, 4.0), (2, (8 + 8) / 2, 7.5)]
     assert batches.asked == [("epoch", 0), ("batch", 8.0), ("batch", 4.0), ("epoch", 1), ("batch", 8.0), ("batch", 4.0)]
@@ -82,7 +82,7 @@ def test_only_what_is_trained_changes() -> None:
 
     method = make(Partly)
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    train(method, Batches(8.0), SGD, after_epoch=lambda done, loss: None)
+    train(method, Batches(8.0), SGD, seed=0, after_epoch=lambda done, loss: None)
     changed = {name for name, value in method.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"part.weight", "part.bias"}
 
@@ -112,7 +112,7 @@ def test_losses_are_scaled_as_the_precision_wants() -> None:
 
     method, losses = make(), []
     method.task = Task(torch.eye(1), 1.0, {"clip": 1}, Half("fp32"))
-    train(method, Batches(8.0, 4.0), SGD, after_epoch=lambda done, loss: losses.append(loss))
+    train(method, Batches(8.0, 4.0), SGD, seed=0, after_epoch=lambda done, loss: losses.append(loss))
     assert calls == ["cpu"] + ["step", "update"] * 4 and losses == [16.0, 8.0] and method.weight.item() == 7.5
 
 
@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number_ends_training_and_enters_nothing(value: float)
 
     method, ends = make(), []
     with pytest.raises(FloatingPointError, match=r"^loss is (nan|inf) at epoch 2, batch 2; try a smaller lr$"):
-        train(method, Third(0.0, 0.0), SGD, after_epoch=lambda done, loss: ends.append(done))
+        train(method, Third(0.0, 0.0), SGD, seed=0, after_epoch=lambda done, loss: ends.append(done))
     assert ends == [1] and method.weight.item() == 8.0
 
 
@@ -155,7 +155,11 @@ def test_every_optimizer_goes_downhill(name: str) -> None:
 
     method, losses = make(Long), []
     train(
-        method, Batches(1.0), SGD.changed(optimizer=name, epochs=5), after_epoch=lambda done, loss: losses.append(loss)
+        method,
+        Batches(1.0),
+        SGD.changed(optimizer=name, epochs=5),
+        seed=0,
+        after_epoch=lambda done, loss: losses.append(loss),
     )
     assert losses[0] == 0.5 and losses == sorted(losses, reverse=True) and len(set(losses)) == 5
     assert math.isfinite(losses[-1]) and 0 < method.weight.item() <= 1

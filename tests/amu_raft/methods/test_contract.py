@@ -1,7 +1,7 @@
 """What a method gets from the contract without a line of its own."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,11 +282,18 @@ def test_a_model_of_other_classes_knows_where_they_stand() -> None:
 
 
 def test_half_precision_stays() -> None:
-    method = loaded(tensors={"keys": KEYS.half()})
+    task = replace(task_of(), precision=Precision("fp16"))
+    method = Cache.from_folder(task, {"keys": KEYS.half(), "values": VALUES}, CHOICES)
     assert {name: value.dtype for name, value in method.state_dict().items()} == {
         "keys": torch.float16,
         "values": torch.float32,
     }
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16, torch.int64, torch.bool])
+def test_other_types_are_refused_before_the_first_picture(dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=rf"keys is of type {dtype}; torch.float32 is wanted"):
+        loaded(tensors={"keys": KEYS.to(dtype)})
 
 
 def test_what_is_loaded_is_not_trained() -> None:

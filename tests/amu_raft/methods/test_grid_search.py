@@ -95,5 +95,6 @@ def test_defaults_are_tried_beside_the_values() -> None:
     found = choose_on_grid(
         ("beta", "alpha"), [[1.0, 3.0], [5.0]], (2.0, 4.0), right_at, num_images=10, rule="one_standard_error"
     )
+    assert found is not None
     assert found.axes == {"beta": [1.0, 2.0, 3.0], "alpha": [4.0, 5.0]}
     assert found.chosen == {"beta": 2.0, "alpha": 4.0} and found.accuracy == 100.0

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from amu_raft.backbones.state_files import bundled_weights, sha256_of
-from amu_raft.methods import get_method, method_names
+from amu_raft.methods import get_method, method_names, register
 from amu_raft.methods.known_classes import KnownClasses
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import WEIGHTS_FILE, load_model_folder, write_model_folder
 from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
-from tests.model_folders import small_model
+from tests.model_folders import encoders_of, small_method, small_model
 
 METHODS = ("AMU", "RAFT", "ZeroshotCLIP")
 NAMES = ["cat", "Größe", "=1+1"]
@@ -93,7 +94,7 @@ def test_a_backbone_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_half_precision_stays(tmp_path: Path) -> None:
     model, info = model_of("AMU")
     model.method.half()
-    write_model_folder(model, info, tmp_path)
+    write_model_folder(model, replace(info, precision="fp16"), tmp_path)
     assert {tensor.dtype for tensor in load_model_folder(tmp_path).model.method.state_dict().values()} == {torch.half}
 
 
@@ -210,6 +211,82 @@ def test_a_pickle_in_place_of_the_weights_is_not_run(written: Any, tmp_path: Pat
     torch.save({"text_columns": torch.zeros(2, 3)}, folder / WEIGHTS_FILE)
     with pytest.raises(ValueError, match="cannot be read: damaged, or no torch or safetensors file"):
         load_model_folder(folder)
+
+
+class Program(torch.nn.Module):
+    """What torch runs when it reads it: it writes a file into the working folder."""
+
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(1))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[Tensor, bool]:
+        return (self.weight, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[Tensor, bool]) -> None:
+        torch.save(torch.ones(1), "was_run")
+        self.weight = state[0]
+        self.training = state[1]
+
+
+def test_a_program_that_a_folder_names_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.jit.script(Program()).save("backbone.pt")
+    Path("was_run").unlink(missing_ok=True)
+    model, info = model_of("ZeroshotCLIP")
+    for sha256, reason in ((sha256_of("backbone.pt"), "it could run code; .* by --weights"), ("0" * 64, "sha256")):
+        named = replace(info, backbone=EncoderIdentity("backbone.pt", sha256))
+        write_model_folder(model, named, "model")
+        with pytest.raises(ValueError, match=reason):
+            load_model_folder("model")
+        assert not Path("was_run").exists()
+    # The user may say that it is to be trusted. Then it is read, and is no CLIP.
+    write_model_folder(model, replace(info, backbone=EncoderIdentity("backbone.pt", sha256_of("backbone.pt"))), "model")
+    with pytest.raises(ValueError, match="is not in OpenAI's CLIP layout"):
+        load_model_folder("model", weights="backbone.pt")
+    assert Path("was_run").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-here/clip.pt"])
+def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    model, info = model_of("ZeroshotCLIP")
+    write_model_folder(model, replace(info, backbone=EncoderIdentity(name, "0" * 64)), tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match="the model's backbone") as caught:
+        load_model_folder(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_texts_of_another_type(tmp_path: Path) -> None:
+    model, info = model_of("ZeroshotCLIP")
+    model.method.text_columns = model.method.text_columns.double()
+    write_model_folder(model, info, tmp_path)
+    with pytest.raises(ValueError, match=r"text_columns are of type torch.float64; torch.float32 is wanted"):
+        load_model_folder(tmp_path)
+
+
+def test_whole_numbers_and_shared_memory(tmp_path: Path, trainers_of_this_test: None) -> None:
+    class Counted(get_method("GDA")):  # type: ignore[misc]
+        def build(self, task: Any) -> None:
+            super().build(task)
+            self.register_buffer("count", torch.tensor([3, 4]))
+            self.register_buffer("same", self.count)
+
+    register(Counted)
+    encoders = encoders_of(Counted)
+    method = small_method(Counted, encoders, ["a", "b"])
+    _, info = model_of("GDA")
+    model = FewShotModel(encoders, method)
+    write_model_folder(model, replace(info, method="Counted", choices=method.kept_choices(), classnames=["a", "b"],
+                                      class_keys=["a", "b"], prompts=[["a"], ["b"]]), tmp_path)  # fmt: skip
+    again = load_model_folder(tmp_path).model.method.state_dict()
+    assert again["count"].tolist() == again["same"].tolist() == [3, 4] and again["count"].dtype == torch.int64
 
 
 def test_folders_without_a_model(tmp_path: Path, written: Any) -> None:
