@@ -9,8 +9,9 @@ import yaml
 
 from amu_raft.backbones.clip_backbone import available_backbones
 from amu_raft.methods import Method, get_method, method_names
-from amu_raft.plain_values import as_literal, leaves
+from amu_raft.plain_values import as_literal
 from experiments.runs import config
+from experiments.runs.tree import leaves
 from trainers.base.settings import recipe_keys
 
 FOLDER = config.CONFIGS / "trainers"
