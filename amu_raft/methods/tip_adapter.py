@@ -53,6 +53,8 @@ class TipAdapterSettings(MethodSettings):
         one_of(self, "rule", RULES)
         for name in ("augment_epoch", "steps_beta", "steps_alpha"):
             within(self, name, 1)
+        for name in ("beta", "scale_beta", "scale_alpha"):
+            within(self, name, 0)
 
 
 def cache_keys(views: Tensor) -> Tensor:

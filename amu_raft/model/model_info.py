@@ -155,8 +155,8 @@ def _parsed(content: Any) -> tuple[ModelInfo, str]:
         temperature=number(_take(content, "temperature", float), "temperature"),
         about={key: content[key] for key in _ABOUT if key in content},
     )
-    if info.temperature <= 0:
-        raise ValueError(f'"temperature" must be positive, got {info.temperature}')
+    if not 1e-6 <= info.temperature <= 1e6:
+        raise ValueError(f'"temperature" must be from 1e-06 to 1e+06, got {info.temperature}')
     _ = info.statistics
     return info, _checksum(content, "weights_sha256")
 

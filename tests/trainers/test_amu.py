@@ -162,8 +162,8 @@ def test_a_vision_transformer_will_do(tiny_clip: Any, train_main: Train, tmp_pat
         ("UNCERTAINTY", "kurt", "TRAINER.AMU.UNCERTAINTY is 'kurt'; choose from kurtosis, moment"),
         ("INIT", "zeros", "TRAINER.AMU.INIT is 'zeros'; choose from class_mean, released, random"),
         ("AUGMENT_EPOCH", "0", "TRAINER.AMU.AUGMENT_EPOCH must be at least 1, got 0"),
-        ("UNCERTAINTY_POWER", "-1.0", "uncertainty power must be >= 0 and finite, got -1.0"),
-        ("LOSS_LAMBDA", "1.5", "must lie in [0, 1], got 1.5"),
+        ("UNCERTAINTY_POWER", "-1.0", "UNCERTAINTY_POWER must be at least 0, got -1.0"),
+        ("LOSS_LAMBDA", "1.5", "LOSS_LAMBDA must be from 0 to 1, got 1.5"),
         ("AUX_ENCODER", "dino", "no aux encoder 'dino'; accepted: tiny, mocov3_rn50 or a checkpoint path"),
     ],
 )

@@ -224,8 +224,8 @@ def test_another_resnet_of_another_size(tiny_clip: Any, train_main: Train, tmp_p
             "best",
             "TRAINER.RAFT.ALPHA_RULE is 'best'; choose from one_standard_error, first_best, fixed",
         ),
-        ("TRAINER.RAFT.ALPHA_STEPS", "0", "at least one step, got 0"),
-        ("TRAINER.RAFT.TAU2", "0.0", "temperatures must be positive, got 2.0 and 0.0"),
+        ("TRAINER.RAFT.ALPHA_STEPS", "0", "ALPHA_STEPS must be from 1 to 100000, got 0"),
+        ("TRAINER.RAFT.TAU2", "0.0", "TAU2 must be at least 1e-06, got 0.0"),
         ("OPTIM.WARMUP_EPOCH", "5", "OPTIM.WARMUP_EPOCH 5 is longer than OPTIM.MAX_EPOCH 4"),
     ],
 )

@@ -76,6 +76,8 @@ class AMUSettings(MethodSettings):
         one_of(self, "uncertainty", UNCERTAINTY_KINDS)
         one_of(self, "init", INITIALIZATIONS)
         within(self, "augment_epoch", 1)
+        within(self, "loss_lambda", 0, 1)
+        within(self, "uncertainty_power", 0)
         one_of(self, "tune", TUNE_CHOICES)
 
 

@@ -64,6 +64,9 @@ class RAFTSettings(MethodSettings):
         one_of(self, "schedule", SCHEDULES)
         one_of(self, "alpha_rule", (*ALPHA_RULES, FIXED))
         within(self, "fusion_alpha", 0, 1)
+        within(self, "alpha_steps", 1, 100_000)
+        for name, least in (("lambda1", 0), ("lambda2", 0), ("tau1", 1e-6), ("tau2", 1e-6), ("final_lr", 0)):
+            within(self, name, least)
 
 
 @register

@@ -141,7 +141,7 @@ INFO_DAMAGE: dict[str, tuple[str, Any, str]] = {
     "mean": ("preprocessing.mean", [0.5], '"preprocessing.mean" must be three numbers'),
     "std": ("preprocessing.std", [0.5, 0.5, 0.0], "three positive stds"),
     "no number": ("preprocessing.std", [0.5, 0.5, "a"], '"preprocessing.std" must be a finite number'),
-    "temperature": ("temperature", 0, '"temperature" must be positive, got 0'),
+    "temperature": ("temperature", 0, '"temperature" must be from 1e-06 to 1e.06, got 0'),
     "huge": ("temperature", 10**400, '"temperature" must be a finite number, got 1000'),
     "alpha": ("choices.fusion_alpha", float("nan"), "fusion_alpha must be a finite number, got nan"),
     "alpha as text": ("choices.fusion_alpha", "2", "fusion_alpha takes a value of type float, got '2'"),
