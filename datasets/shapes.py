@@ -4,6 +4,7 @@ from PIL import Image
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.generated_images import GeneratedDataset
+from datasets.outlines import SHAPE_NAMES
 from datasets.shape_rendering import draw_shape
 
 IMAGES_PER_CLASS = 90
@@ -17,20 +18,7 @@ class Shapes(GeneratedDataset):
     dataset_dir = "shapes"
     split_file = "split_zhou_Shapes.json"
     templates = ("a photo of a {}.",)
-    names = (
-        "circle",
-        "square",
-        "triangle",
-        "star",
-        "cross",
-        "ring",
-        "heart",
-        "crescent",
-        "arrow",
-        "hexagon",
-        "diamond",
-        "pentagon",
-    )
+    names = SHAPE_NAMES
 
     def draw_class(self, label: int) -> list[tuple[str, Image.Image]]:
         """Return the drawings of a shape; the stem is their number."""
