@@ -21,7 +21,6 @@ class Choices(Construction):
     """
 
     tuning: Tuning | None = None
-    _said: str = ""
 
     @cached_property
     def selection_images(self) -> tuple[str, Any] | None:
@@ -47,6 +46,8 @@ class Choices(Construction):
         """Let the method choose, if it is to and there is something to choose on."""
         if not self.method.chooses:
             return
+        if self.tuning is not None and self.kind.learns == "closed_form":
+            return  # nothing has changed since the solution was chosen for
         if self.selection_images is None or not self.method.num_known:
             why = "the data set has no validation images of its own" if self.method.num_known else "no class is known"
             print(f"{_shown(self.method.choices)} as configured: {why}")
@@ -54,13 +55,7 @@ class Choices(Construction):
         tuning = self.tuning = self.method.choose(self.validation)
         if tuning is not None:
             found = _shown(tuning.chosen)
-            self._say(f"{found} chosen on {tuning.num_images} {self.chosen_on} images ({tuning.accuracy:.2f}%)")
-
-    def _say(self, line: str) -> None:
-        """Print what was chosen, unless the last choice was the same: a solution in closed form is chosen for twice."""
-        if line != self._said:
-            print(line)
-        self._said = line
+            print(f"{found} chosen on {tuning.num_images} {self.chosen_on} images ({tuning.accuracy:.2f}%)")
 
     @property
     def validation(self) -> "_Validation":

@@ -18,6 +18,7 @@ class Loading(Training):
             ValueError: If there is no such file and the number of rows is not that of the classes.
         """
         super().load_model(directory, epoch)
+        self.tuning = None  # it was of what is no longer there
         if not directory or not self.kind.bound_to_classes():
             return
         trained, present = read_class_keys(directory), class_keys(self.dm.dataset)
