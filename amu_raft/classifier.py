@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from inspect import isabstract
-from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from amu_raft.backbones.text_classifier import fill_templates
 from amu_raft.fit.fitting import Fitting, Given, fit_model
 from amu_raft.fit.settings import read_settings
-from amu_raft.images.given_images import as_list, check_lengths, square_of
+from amu_raft.images.given_images import as_list, check_lengths
 from amu_raft.images.own_images import TEMPLATES
 from amu_raft.isolation import own_state
 from amu_raft.methods import Method, get_method
 from amu_raft.methods.registry import DEFAULT_METHOD
 from amu_raft.model.model_folder import LoadedModel, load_model_folder, write_model_folder
-from amu_raft.prediction.session import choose_device, score
+from amu_raft.prediction.session import choose_device, score_images
 
 _BATCH = 64
 
@@ -192,18 +191,15 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, images: Any) -> torch.Tensor:
         """Read and score a batch at a time; (N, C) on the CPU."""
         check_is_fitted(self, "model_")
-        model, info = self.model_
-        numbered = enumerate(as_list(images))
-        parts = []
-        while group := list(islice(numbered, _BATCH)):
-            squares = torch.stack([square_of(item, number, info.recipe) for number, item in group])
-            with own_state(torch.get_num_threads()):
-                logits = score(model, squares, model.device).adapted.float().cpu()
-            for (number, _), finite in zip(group, logits.isfinite().all(dim=1).tolist(), strict=True):
-                if not finite:
-                    raise ArithmeticError(f"the model's scores of image {number} are no finite numbers")
+        parts: list[torch.Tensor] = []
+        for scores in score_images(self.model_, as_list(images), batch_size=_BATCH):
+            logits = scores.adapted.float().cpu()
+            finite = logits.isfinite().all(dim=1)
+            if not finite.all():
+                number = _BATCH * len(parts) + int((~finite).nonzero()[0])
+                raise ArithmeticError(f"the model's scores of image {number} are no finite numbers")
             parts.append(logits)
-        return torch.cat(parts) if parts else torch.empty(0, model.num_classes)
+        return torch.cat(parts) if parts else torch.empty(0, self.model_.model.num_classes)
 
     def _check_parameters(self) -> None:
         kind = get_method(self.method)

@@ -21,6 +21,11 @@ def import_modules(names: Iterable[str]) -> list[ModuleType]:
     return [_import_file(Path(name).expanduser()) if _is_file(name) else _import_name(name) for name in names]
 
 
+def import_flags(modules: Iterable[str]) -> list[str]:
+    """Return the flags by which a later command imports the same modules."""
+    return [word for module in modules for word in ("--import", module)]
+
+
 def _in_one_line(name: object, error: Exception) -> str:
     return f"--import {name}: {type(error).__name__}: {' '.join(str(error).split())}"
 

@@ -14,15 +14,14 @@ from amu_raft.backbones.clip_backbone import check_backbone
 from amu_raft.backbones.text_classifier import fill_templates, read_prompt_file
 from amu_raft.fit.fitting import BATCH, Fitting, Given, fit_model
 from amu_raft.fit.settings import read_settings
-from amu_raft.images.given_images import square_of
 from amu_raft.images.listing import Classes
 from amu_raft.images.own_images import PROMPT_FILE, TEMPLATES, OwnImages, folder_of, read_own_images
 from amu_raft.images.readable import check_readable
-from amu_raft.isolation import own_state
 from amu_raft.methods import get_method
 from amu_raft.model.model_folder import LoadedModel, write_model_folder
 from amu_raft.model.model_info import INFO_FILE
-from amu_raft.prediction.session import choose_device, score
+from amu_raft.prediction.session import choose_device, score_images
+from amu_raft.strangers import import_flags
 from amu_raft.wording import plural, shortened
 
 
@@ -113,8 +112,8 @@ def fit_folder(
     )
     loaded = _evaluated(loaded, parts["test"])
     write_model_folder(loaded.model, loaded.info, output)
-    words = [word for module in modules for word in ("--import", module)]
-    print(f"Model is saved for use: amu-raft predict {shlex.join([*words, '--model', str(output)])} IMAGE")
+    words = [*import_flags(modules), "--model", str(output)]
+    print(f"Model is saved for use: amu-raft predict {shlex.join(words)} IMAGE")
     return loaded
 
 
@@ -201,14 +200,9 @@ def evaluate(loaded: LoadedModel, given: Given) -> Accuracy:
         OSError: If one, which the message names, cannot be read.
         ArithmeticError: If scores are no finite numbers.
     """
-    model, recipe = loaded.model, loaded.info.recipe
     adapted = zero_shot = 0
-    for first in range(0, len(given.images), BATCH):
-        images = given.images[first : first + BATCH]
-        numbers = torch.tensor(given.numbers[first : first + BATCH])
-        squares = torch.stack([square_of(image, first + place, recipe) for place, image in enumerate(images)])
-        with own_state(torch.get_num_threads()):
-            scores = score(model, squares, model.device)
+    labels = torch.tensor(given.numbers).split(BATCH)
+    for scores, numbers in zip(score_images(loaded, given.images, batch_size=BATCH), labels, strict=True):
         for logits in (scores.adapted, scores.zero_shot):
             if not torch.isfinite(logits).all():
                 raise ArithmeticError("the model's scores of the test images are no finite numbers")

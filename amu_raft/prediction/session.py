@@ -4,16 +4,19 @@ import math
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from amu_raft.features.extraction import encode_within_memory, part_for_cpu
+from amu_raft.images.given_images import square_of
 from amu_raft.images.pixels import scaled
+from amu_raft.isolation import own_state
 from amu_raft.model.few_shot_model import FewShotModel, Scores
 from amu_raft.model.model_folder import LoadedModel, load_model_folder
 from amu_raft.prediction.listing import Listed, list_pictures
@@ -137,6 +140,25 @@ def score(model: FewShotModel, squares: Tensor, device: torch.device, *, explain
     at_most = part_for_cpu(pixels) if device.type == "cpu" else len(pixels)
     parts, _ = encode_within_memory(pixels, encode, at_most=at_most)
     return Scores.of(parts)
+
+
+def score_images(loaded: LoadedModel, images: Iterable[Any], *, batch_size: int) -> Iterator[Scores]:
+    """Read and score images that a program holds, a batch at a time; the caller's state of torch does not enter.
+
+    Args:
+        loaded: The model.
+        images: Paths, Pillow images or arrays.
+        batch_size: Images that are read and scored together.
+
+    Raises:
+        OSError, ValueError or TypeError: If one, which the message names by its number, is no picture.
+    """
+    numbered = enumerate(images)
+    while group := list(islice(numbered, batch_size)):
+        squares = torch.stack([square_of(item, number, loaded.info.recipe) for number, item in group])
+        with own_state(torch.get_num_threads()):
+            scores = score(loaded.model, squares, loaded.model.device)
+        yield scores
 
 
 def rank(loaded: LoadedModel, scores: Scores, topk: int) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from amu_raft.model.calibration import NOT_CALIBRATED, Calibration, calibration_
 from amu_raft.model.few_shot_model import FewShotModel
 from amu_raft.model.model_folder import remove_model_folder, write_model_folder
 from amu_raft.model.model_info import INFO_FILE, EncoderIdentity, ModelInfo
+from amu_raft.strangers import import_flags
 from dassl.utils import read_image
 from datasets.classes import class_keys
 from experiments.runs.config import RunPlan
@@ -80,8 +81,8 @@ def write_product(plan: RunPlan, trainer: Any, result: dict[str, Any]) -> bool:
         about=about,
     )
     write_model_folder(model, info, plan.cfg.OUTPUT_DIR)
-    words = [word for module in plan.modules for word in ("--import", module)]
-    print(f"Model is saved for use: python predict.py {shlex.join([*words, '--model', plan.cfg.OUTPUT_DIR])} IMAGE")
+    words = [*import_flags(plan.modules), "--model", plan.cfg.OUTPUT_DIR]
+    print(f"Model is saved for use: python predict.py {shlex.join(words)} IMAGE")
     return True
 
 
